@@ -1,0 +1,86 @@
+import type {Endpoint, FailedStep, FinalState, Limits, StepCounts} from '@hearth/proto/common'
+import type {BuilderId, ProjectId} from '@hearth/proto/ids'
+import type {ClientCertificate} from '@hearth/proto/observed'
+
+/** All that is needed to start a builder on an attached copy. */
+export type BuilderSpec = {
+  readonly builder: BuilderId
+  readonly project: ProjectId
+  readonly device: string
+  readonly limits: Limits
+  readonly maxUsedSpaceBytes: number
+}
+
+/** A process that can't be mistaken for a later one with the same pid: `startTicks` is field 22 of /proc/PID/stat. */
+export type ProcessIdentity = {readonly bootId: string; readonly pid: number; readonly startTicks: number}
+
+export type StartedBuilder = {
+  readonly endpoints: readonly Endpoint[]
+  readonly caPem: string
+  readonly mountMs: number
+  readonly startMs: number
+}
+
+/**
+ * What the host shows of a builder, without touching its volume.
+ * `running`: its buildkitd lives. `exited`: it has ended; `exit` is what its last words prove, null if it left none.
+ * `leftovers`: a cgroup, namespace or directory of it is still there.
+ */
+export type SeenBuilder = {
+  readonly builder: BuilderId
+  readonly running: boolean
+  readonly endpoints: readonly Endpoint[]
+  readonly caPem: string | null
+  readonly exit: BuilderExit | null
+  readonly leftovers: boolean
+  readonly connections: number
+}
+
+/** Proof of how a builder's volume was left. Clean only if all three hold. */
+export type BuilderExit = {readonly lockGone: boolean; readonly synced: boolean; readonly unmounted: boolean; readonly said: string}
+
+/** The build records that a builder's history holds: all belong to the lease that it serves (older ones are deleted at its end). */
+export type BuildRecords = {
+  readonly active: number
+  readonly records: readonly BuildRecord[]
+}
+export type BuildRecord = {
+  readonly ref: string
+  readonly state: FinalState
+  readonly reason: string | null
+  readonly steps: StepCounts
+  readonly failedStep: FailedStep | null
+  readonly startedAtMs: number
+  readonly buildMs: number
+  readonly exportMs: number
+}
+
+/** buildkitd, or the program that starts it, is not there or died before it answered; the message has its last lines. */
+export class BuilderStartError extends Error {
+  override readonly name = 'BuilderStartError'
+}
+
+/** Runs builders on this host. Idempotent where it says so; the executor journals its intent before it calls. */
+export interface BuilderRuntime {
+  /** All builders of which this host shows anything. Reads /proc, /sys and its own directory only. */
+  list(signal: AbortSignal): Promise<readonly SeenBuilder[]>
+  /** Namespaces, cgroup, CA, daemon; resolves at the first answered `Control.Info`. Throws `BuilderStartError`, leftovers for `remove`. */
+  start(spec: BuilderSpec, signal: AbortSignal): Promise<StartedBuilder>
+  /** Signs each client key with the builder's CA, notBefore −10 min, notAfter +60 s. The same keys again give new certificates. */
+  certify(builder: BuilderId, publicKeys: readonly string[], signal: AbortSignal): Promise<readonly ClientCertificate[]>
+  /** Reads the history, without changing it. Throws if the daemon does not answer. */
+  records(builder: BuilderId, signal: AbortSignal): Promise<BuildRecords>
+  /** The plain-text log of the records, at most 16 MiB, cut in the middle. */
+  log(builder: BuilderId, refs: readonly string[], signal: AbortSignal): Promise<string>
+  /** Deletes all records, so that the next lease starts with none. Idempotent. */
+  forgetRecords(builder: BuilderId, signal: AbortSignal): Promise<void>
+  /** Ends every client connection (`ss -K`) and refuses none that come later: certificates do that. Idempotent. */
+  closeConnections(builder: BuilderId, signal: AbortSignal): Promise<void>
+  usedBytes(builder: BuilderId, signal: AbortSignal): Promise<number>
+  /** Bounded prune to the budget, between builds only. */
+  prune(builder: BuilderId, maxUsedSpaceBytes: number, signal: AbortSignal): Promise<void>
+  /** SIGTERM to buildkitd, at the deadline its cgroup is killed. Resolves when no process of it is left. Idempotent. */
+  stop(builder: BuilderId, deadlineMs: number, signal: AbortSignal): Promise<void>
+  /** Removes what is left of a builder without processes: cgroup, network, keys, sockets, directory. Idempotent. */
+  remove(builder: BuilderId, signal: AbortSignal): Promise<void>
+}

@@ -1,0 +1,33 @@
+import type {CopyId, Epoch} from '@hearth/proto/ids'
+
+export type AttachedCopy = {readonly copy: CopyId; readonly device: string}
+
+/** A newer epoch of this copy was granted: whoever asks with an older one may never write again. */
+export class EpochFencedError extends Error {
+  override readonly name = 'EpochFencedError'
+}
+/** The copy is in use; the message names by whom. */
+export class VolumeBusyError extends Error {
+  override readonly name = 'VolumeBusyError'
+}
+/** The generation that a copy is to be cloned from is not on this host. */
+export class GenerationMissingError extends Error {
+  override readonly name = 'GenerationMissingError'
+}
+/** What is on the device isn't what this copy must hold (another UUID, unreadable, not blank). It is never formatted over. */
+export class VolumeContentError extends Error {
+  override readonly name = 'VolumeContentError'
+}
+
+/** Puts copies of cache volumes on this host. Every method is idempotent, so a reconcile may simply repeat it. */
+export interface VolumeAttacher {
+  /** What is attached now, read from sysfs: the agent may have restarted since it attached anything. */
+  list(signal: AbortSignal): Promise<readonly AttachedCopy[]>
+  /**
+   * Makes a block device of the copy, formatted if it is blank and may be (first epoch, not formatted before); the builder
+   * mounts it inside its own mount namespace. Throws `VolumeContentError`, `VolumeBusyError`.
+   */
+  attach(copy: {copy: CopyId; epoch: Epoch; filesystem: CopyId; mayFormat: boolean}, signal: AbortSignal): Promise<AttachedCopy>
+  /** Done only when the device opens exclusively and is gone. Throws `VolumeBusyError`, naming who holds it; killing is not its call. */
+  detach(copy: CopyId, signal: AbortSignal): Promise<void>
+}

@@ -1,0 +1,240 @@
+import {type Static, Type} from 'typebox'
+import {Architecture, Endpoint, FailedStep, FinalState, finalStates, StepCounts, TimingsMs, Trust} from './common.ts'
+import {BuildId, GenerationId, HostId, ProjectId} from './ids.ts'
+import {Bytes, DurationMs, nullable, oneOf, TimeMs} from './schema.ts'
+
+// The HTTP API's types: what `hearth -o json` prints, what the OpenAPI document shows. All times are milliseconds.
+
+/** Every error body. `code` is for programs (`not-found`, `unauthorized`, `no-such-project`, …); `message` says what to do. */
+export const ApiError = Type.Object({code: Type.String(), message: Type.String()})
+export type ApiError = Static<typeof ApiError>
+
+/** A project's name: what people type. `owner/name` as in Git remotes, or one word. */
+export const ProjectName = Type.String({pattern: '^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$', maxLength: 128})
+
+/**
+ * A request for a builder. `key` is made by the client: the same key is the same build, so a retried request is safe.
+ * `publicKey` (SPKI, DER, base64) is answered with a certificate once a builder is ready. `createProject` is honoured only by
+ * a fleet that lets builds create projects (`hearth up`).
+ */
+export const CreateBuild = Type.Object(
+  {
+    key: Type.String({minLength: 8, maxLength: 64, pattern: '^[A-Za-z0-9_-]+$'}),
+    project: ProjectName,
+    createProject: Type.Optional(Type.Boolean()),
+    architectures: Type.Array(Architecture, {minItems: 1, maxItems: 2, uniqueItems: true}),
+    publicKey: Type.String({maxLength: 2048}),
+    trust: Type.Optional(Trust),
+    summary: Type.Optional(Type.String({maxLength: 300})),
+  },
+  {additionalProperties: false},
+)
+export type CreateBuild = Static<typeof CreateBuild>
+
+/**
+ * Where the cache of one lease came from and what became of it. `from` and `sealed` are generation numbers of the cache volume.
+ * `why`: why the cache was empty or rolled back, or why nothing was sealed.
+ */
+export const LeaseCache = Type.Object({
+  from: nullable(Type.Integer({minimum: 1})),
+  fromSealedAt: nullable(TimeMs),
+  rolledBack: Type.Boolean(),
+  sealed: nullable(Type.Integer({minimum: 1})),
+  why: nullable(Type.String()),
+  usedBytes: nullable(Bytes),
+})
+export type LeaseCache = Static<typeof LeaseCache>
+
+/** How the client reaches the builder of one lease. Only the token that made the build sees it, and only while it runs. */
+export const LeaseConnection = Type.Object({
+  endpoints: Type.Array(Endpoint),
+  caPem: Type.String(),
+  certificatePem: Type.String(),
+})
+export type LeaseConnection = Static<typeof LeaseConnection>
+
+export const leaseStates = ['queued', 'placed', 'ready', 'ended'] as const
+export const BuildLease = Type.Object({
+  architecture: Architecture,
+  state: oneOf(...leaseStates),
+  /** Name of the host; `local` is true for the host that the fleet itself runs on (`hearth up`). */
+  host: nullable(Type.String()),
+  local: Type.Boolean(),
+  waiting: nullable(Type.Object({why: Type.String(), since: TimeMs})),
+  warm: Type.Boolean(),
+  cache: LeaseCache,
+  outcome: nullable(FinalState),
+  reason: nullable(Type.String()),
+  steps: nullable(StepCounts),
+  failedStep: nullable(FailedStep),
+  exportMs: nullable(DurationMs),
+  timingsMs: TimingsMs,
+  connection: nullable(LeaseConnection),
+})
+export type BuildLease = Static<typeof BuildLease>
+
+export const buildStates = ['queued', 'running', ...finalStates] as const
+export const Build = Type.Object({
+  id: BuildId,
+  project: ProjectName,
+  state: oneOf(...buildStates),
+  reason: nullable(Type.String()),
+  summary: nullable(Type.String()),
+  createdBy: Type.String(),
+  createdAt: TimeMs,
+  endedAt: nullable(TimeMs),
+  leases: Type.Array(BuildLease),
+})
+export type Build = Static<typeof Build>
+
+/** The client's word that it is done; a nudge. The agent reads the truth from the builder's history record. */
+export const FinishBuild = Type.Object({interrupted: Type.Optional(Type.Boolean())}, {additionalProperties: false})
+export type FinishBuild = Static<typeof FinishBuild>
+export const CancelBuild = Type.Object(
+  {reason: Type.Optional(Type.String({maxLength: 300})), by: Type.Optional(Type.String({maxLength: 100}))},
+  {additionalProperties: false},
+)
+export type CancelBuild = Static<typeof CancelBuild>
+
+/** `total = busy + warm + terminating + free`. */
+export const Slots = Type.Object({
+  total: Type.Integer({minimum: 0}),
+  busy: Type.Integer({minimum: 0}),
+  warm: Type.Integer({minimum: 0}),
+  terminating: Type.Integer({minimum: 0}),
+  free: Type.Integer({minimum: 0}),
+})
+export type Slots = Static<typeof Slots>
+
+export const BuilderView = Type.Object({
+  id: Type.String(),
+  project: ProjectName,
+  phase: Type.String(),
+  since: TimeMs,
+  build: nullable(BuildId),
+  fault: nullable(Type.String()),
+  usedBytes: nullable(Bytes),
+})
+export const Host = Type.Object({
+  id: HostId,
+  name: Type.String(),
+  architecture: Architecture,
+  connection: oneOf('online', 'offline'),
+  lastSeenAt: nullable(TimeMs),
+  schedulable: Type.Boolean(),
+  drain: nullable(Type.Object({reason: Type.String(), deadlineAt: nullable(TimeMs), buildsLeft: Type.Integer()})),
+  slots: Slots,
+  cpus: Type.Integer(),
+  memoryBytes: Bytes,
+  operatingSystem: Type.String(),
+  version: Type.String(),
+  diskTotalBytes: nullable(Bytes),
+  diskFreeBytes: nullable(Bytes),
+  load: nullable(Type.Number()),
+  builders: Type.Array(BuilderView),
+})
+export type Host = Static<typeof Host>
+
+export const DrainHost = Type.Object(
+  {
+    reason: Type.Optional(Type.String({maxLength: 300})),
+    /** null: no deadline; 0: cancel what runs now. */
+    deadlineMs: Type.Optional(nullable(Type.Integer({minimum: 0}))),
+  },
+  {additionalProperties: false},
+)
+export type DrainHost = Static<typeof DrainHost>
+
+export const Project = Type.Object({
+  id: ProjectId,
+  name: ProjectName,
+  createdAt: TimeMs,
+  builds: Type.Integer(),
+  lastBuildAt: nullable(TimeMs),
+  cacheBytes: Bytes,
+})
+export type Project = Static<typeof Project>
+export const CreateProject = Type.Object({name: ProjectName}, {additionalProperties: false})
+
+/** One cache volume: the line of generations of a project and architecture. */
+export const Cache = Type.Object({
+  project: ProjectName,
+  architecture: Architecture,
+  head: nullable(Type.Object({generation: GenerationId, number: Type.Integer(), sealedAt: TimeMs, host: nullable(Type.String())})),
+  generations: Type.Integer(),
+  copies: Type.Integer(),
+  usedBytes: Bytes,
+  state: oneOf('empty', 'detached', 'attached', 'releasing'),
+})
+export type Cache = Static<typeof Cache>
+export const ResetCache = Type.Object({architecture: Type.Optional(Architecture)}, {additionalProperties: false})
+
+export const tokenKinds = ['admin', 'project', 'join'] as const
+export const Token = Type.Object({
+  id: Type.String(),
+  kind: oneOf(...tokenKinds),
+  name: Type.String(),
+  projects: Type.Array(ProjectName),
+  trust: Trust,
+  createdAt: TimeMs,
+  expiresAt: nullable(TimeMs),
+  usedAt: nullable(TimeMs),
+  revoked: Type.Boolean(),
+})
+export type Token = Static<typeof Token>
+export const CreateToken = Type.Object(
+  {
+    kind: oneOf(...tokenKinds),
+    name: Type.Optional(Type.String({maxLength: 100})),
+    projects: Type.Optional(Type.Array(ProjectName)),
+    trust: Type.Optional(Trust),
+    expiresInMs: Type.Optional(nullable(Type.Integer({minimum: 1}))),
+  },
+  {additionalProperties: false},
+)
+export type CreateToken = Static<typeof CreateToken>
+/** The only time that a token's text is shown: the fleet keeps its hash. */
+export const CreatedToken = Type.Object({token: Type.String(), record: Token})
+export type CreatedToken = Static<typeof CreatedToken>
+
+export const AuditEntry = Type.Object({
+  at: TimeMs,
+  actor: Type.String(),
+  act: Type.String(),
+  object: Type.String(),
+  detail: Type.String(),
+})
+export type AuditEntry = Static<typeof AuditEntry>
+
+/** `problems` is empty when all is well; each says what is wrong and what to do. */
+export const Status = Type.Object({
+  version: Type.String(),
+  startedAt: TimeMs,
+  url: Type.String(),
+  embedded: Type.Boolean(),
+  hosts: Type.Object({online: Type.Integer(), offline: Type.Integer(), draining: Type.Integer()}),
+  capacity: Type.Array(Type.Intersect([Type.Object({architecture: Architecture, queued: Type.Integer()}), Slots])),
+  builds: Type.Object({queued: Type.Integer(), running: Type.Integer()}),
+  caches: Type.Object({volumes: Type.Integer(), usedBytes: Bytes}),
+  problems: Type.Array(Type.String()),
+})
+export type Status = Static<typeof Status>
+
+/** What the token that asks may do; `projects` is null for all. */
+export const WhoAmI = Type.Object({
+  kind: oneOf(...tokenKinds),
+  name: Type.String(),
+  projects: nullable(Type.Array(ProjectName)),
+  createsProjects: Type.Boolean(),
+})
+export type WhoAmI = Static<typeof WhoAmI>
+
+/** Joining: the agent keeps its private key and sends a certificate request (PKCS #10, PEM). */
+export const JoinHost = Type.Object(
+  {token: Type.String(), certificateRequestPem: Type.String({maxLength: 8192}), name: Type.String({maxLength: 253}), architecture: Architecture},
+  {additionalProperties: false},
+)
+export type JoinHost = Static<typeof JoinHost>
+export const JoinedHost = Type.Object({host: HostId, certificatePem: Type.String(), caPem: Type.String()})
+export type JoinedHost = Static<typeof JoinedHost>
+export const RenewHost = Type.Object({certificateRequestPem: Type.String({maxLength: 8192})}, {additionalProperties: false})

@@ -1,0 +1,78 @@
+import {type Static, Type} from 'typebox'
+import {Architecture, Endpoint, Outcome, TimingsMs, Trust} from './common.ts'
+import {BuilderId, BuildId, CopyId, Epoch, GenerationId, LeaseId, ProjectId} from './ids.ts'
+import {Bytes, nullable, oneOf} from './schema.ts'
+
+export const builderPhases = [
+  'attaching',
+  'starting',
+  'warm',
+  'building',
+  'stopping',
+  'detaching',
+  'dirty',
+  'stuck',
+  'unclaimed',
+] as const
+export const BuilderPhase = oneOf(...builderPhases)
+export type BuilderPhase = (typeof builderPhases)[number]
+
+/** Why something could not be done: a code to branch on, a sentence for people. */
+export const Fault = Type.Object({code: Type.String(), message: Type.String()})
+export type Fault = Static<typeof Fault>
+
+/** A client's certificate (PEM), with the public key that it answers (SPKI, DER, base64). */
+export const ClientCertificate = Type.Object({publicKey: Type.String(), certificatePem: Type.String()})
+export type ClientCertificate = Static<typeof ClientCertificate>
+
+/** The lease that a builder serves now. `connections`: how many of its clients the host sees connected. */
+export const ObservedLease = Type.Object({
+  build: BuildId,
+  lease: LeaseId,
+  certificates: Type.Array(ClientCertificate),
+  connections: Type.Integer({minimum: 0}),
+  everConnected: Type.Boolean(),
+})
+export type ObservedLease = Static<typeof ObservedLease>
+
+/**
+ * The end of an attachment, proven (`clean`) or not. `generation` is what a clean release was sealed as. It stays in every report
+ * until a newer desired state omits the builder.
+ */
+export const Released = Type.Object({clean: Type.Boolean(), reason: Type.String(), generation: nullable(GenerationId)})
+export type Released = Static<typeof Released>
+
+/** One builder as its host sees it. `outcomes` are ended leases that the fleet has not yet been seen to know. */
+export const ObservedBuilder = Type.Object({
+  builder: BuilderId,
+  project: ProjectId,
+  architecture: Architecture,
+  trust: Trust,
+  copy: CopyId,
+  epoch: Epoch,
+  phase: BuilderPhase,
+  endpoints: Type.Array(Endpoint),
+  caPem: nullable(Type.String()),
+  lease: nullable(ObservedLease),
+  outcomes: Type.Array(Outcome),
+  fault: nullable(Fault),
+  timingsMs: TimingsMs,
+  usedBytes: nullable(Bytes),
+  released: nullable(Released),
+})
+export type ObservedBuilder = Static<typeof ObservedBuilder>
+
+/** A copy's image on this host. `usedBytes` is what it takes from the disk, not its virtual size. */
+export const ObservedCopy = Type.Object({copy: CopyId, usedBytes: Bytes, fault: nullable(Fault)})
+export type ObservedCopy = Static<typeof ObservedCopy>
+export const ObservedGeneration = Type.Object({generation: GenerationId, usedBytes: Bytes})
+export type ObservedGeneration = Static<typeof ObservedGeneration>
+
+/** `freeBytes` and `totalBytes` of the file system that holds the volumes; `load` is the share of CPU time in use, 0 to 1. */
+export const HostUsage = Type.Object({
+  diskTotalBytes: Bytes,
+  diskFreeBytes: Bytes,
+  memoryAvailableBytes: Bytes,
+  load: Type.Number({minimum: 0}),
+})
+export type HostUsage = Static<typeof HostUsage>
