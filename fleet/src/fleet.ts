@@ -1,3 +1,4 @@
+import type {AgentMessage, Hello} from '@hearth/proto/agent-message'
 import type {
   AuditEntry,
   Build,
@@ -10,7 +11,6 @@ import type {
   Project,
   Status,
 } from '@hearth/proto/api'
-import type {AgentMessage, Hello} from '@hearth/proto/agent-message'
 import type {Architecture, Trust} from '@hearth/proto/common'
 import type {FleetMessage} from '@hearth/proto/fleet-message'
 import type {BuildId, HostId} from '@hearth/proto/ids'

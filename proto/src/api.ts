@@ -160,7 +160,9 @@ export const CreateProject = Type.Object({name: ProjectName}, {additionalPropert
 export const Cache = Type.Object({
   project: ProjectName,
   architecture: Architecture,
-  head: nullable(Type.Object({generation: GenerationId, number: Type.Integer(), sealedAt: TimeMs, host: nullable(Type.String())})),
+  head: nullable(
+    Type.Object({generation: GenerationId, number: Type.Integer(), sealedAt: TimeMs, host: nullable(Type.String())}),
+  ),
   generations: Type.Integer(),
   copies: Type.Integer(),
   usedBytes: Bytes,
@@ -231,10 +233,18 @@ export type WhoAmI = Static<typeof WhoAmI>
 
 /** Joining: the agent keeps its private key and sends a certificate request (PKCS #10, PEM). */
 export const JoinHost = Type.Object(
-  {token: Type.String(), certificateRequestPem: Type.String({maxLength: 8192}), name: Type.String({maxLength: 253}), architecture: Architecture},
+  {
+    token: Type.String(),
+    certificateRequestPem: Type.String({maxLength: 8192}),
+    name: Type.String({maxLength: 253}),
+    architecture: Architecture,
+  },
   {additionalProperties: false},
 )
 export type JoinHost = Static<typeof JoinHost>
 export const JoinedHost = Type.Object({host: HostId, certificatePem: Type.String(), caPem: Type.String()})
 export type JoinedHost = Static<typeof JoinedHost>
-export const RenewHost = Type.Object({certificateRequestPem: Type.String({maxLength: 8192})}, {additionalProperties: false})
+export const RenewHost = Type.Object(
+  {certificateRequestPem: Type.String({maxLength: 8192})},
+  {additionalProperties: false},
+)

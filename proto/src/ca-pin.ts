@@ -2,10 +2,17 @@ import {createHash, X509Certificate} from 'node:crypto'
 
 /** The pin of a fleet's CA: SHA-256 of its public key (SPKI, DER), base64url. Stands in tokens and profiles. */
 export const caPin = (caPem: string): string =>
-  createHash('sha256').update(new X509Certificate(caPem).publicKey.export({type: 'spki', format: 'der'})).digest('base64url')
+  createHash('sha256')
+    .update(new X509Certificate(caPem).publicKey.export({type: 'spki', format: 'der'}))
+    .digest('base64url')
 
 /** `ht_<id>.<secret>.<pin>` is a token for people and CI, `hj_…` a one-time token that joins a host. */
-export type TokenParts = {readonly kind: 'token' | 'join'; readonly id: string; readonly secret: string; readonly pin: string}
+export type TokenParts = {
+  readonly kind: 'token' | 'join'
+  readonly id: string
+  readonly secret: string
+  readonly pin: string
+}
 
 /** Null for what is not a token. */
 export const parseToken = (text: string): TokenParts | null => {

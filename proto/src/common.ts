@@ -20,7 +20,10 @@ export const Endpoint = Type.Object({
 export type Endpoint = Static<typeof Endpoint>
 
 /** What one builder may use. CPU is shared by weight (cgroup v2's scale, 1 to 10000, default 100); memory is a hard limit. */
-export const Limits = Type.Object({cpuWeight: Type.Integer({minimum: 1, maximum: 10000}), memoryBytes: Type.Integer({minimum: 1})})
+export const Limits = Type.Object({
+  cpuWeight: Type.Integer({minimum: 1, maximum: 10000}),
+  memoryBytes: Type.Integer({minimum: 1}),
+})
 export type Limits = Static<typeof Limits>
 
 /** In the order in which a build meets them; those after `build` arrive after the build has ended. */

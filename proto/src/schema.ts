@@ -9,8 +9,10 @@ export const oneOf = <const Words extends readonly string[]>(...words: Words) =>
   Type.Unsafe<Words[number]>({type: 'string', enum: [...words]})
 
 /** An object with a `type` that names it. Unknown fields are let through: the peer may be newer. */
-export const message = <const Name extends string, Fields extends Record<string, TSchema>>(type: Name, fields: Fields) =>
-  Type.Object({type: Type.Literal(type), ...fields})
+export const message = <const Name extends string, Fields extends Record<string, TSchema>>(
+  type: Name,
+  fields: Fields,
+) => Type.Object({type: Type.Literal(type), ...fields})
 
 /** A union told apart by `type`. Not `Type.Union`: that emits `anyOf`, and ajv's `discriminator` needs `oneOf`. */
 export const unionByType = <M extends readonly TSchema[]>(...members: M) =>

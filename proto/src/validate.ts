@@ -25,7 +25,9 @@ export const validator = <S extends TSchema>(schema: S): ((value: unknown) => St
 }
 
 const typesOf = (union: TSchema): readonly string[] =>
-  (union as unknown as {oneOf: {properties: {type: {const: string}}}[]}).oneOf.map((member) => member.properties.type.const)
+  (union as unknown as {oneOf: {properties: {type: {const: string}}}[]}).oneOf.map(
+    (member) => member.properties.type.const,
+  )
 
 export type Parsed<M> = {readonly known: true; readonly message: M} | {readonly known: false; readonly type: string}
 

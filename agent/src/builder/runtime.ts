@@ -37,7 +37,12 @@ export type SeenBuilder = {
 }
 
 /** Proof of how a builder's volume was left. Clean only if all three hold. */
-export type BuilderExit = {readonly lockGone: boolean; readonly synced: boolean; readonly unmounted: boolean; readonly said: string}
+export type BuilderExit = {
+  readonly lockGone: boolean
+  readonly synced: boolean
+  readonly unmounted: boolean
+  readonly said: string
+}
 
 /** The build records that a builder's history holds: all belong to the lease that it serves (older ones are deleted at its end). */
 export type BuildRecords = {

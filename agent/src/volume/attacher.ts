@@ -27,7 +27,10 @@ export interface VolumeAttacher {
    * Makes a block device of the copy, formatted if it is blank and may be (first epoch, not formatted before); the builder
    * mounts it inside its own mount namespace. Throws `VolumeContentError`, `VolumeBusyError`.
    */
-  attach(copy: {copy: CopyId; epoch: Epoch; filesystem: CopyId; mayFormat: boolean}, signal: AbortSignal): Promise<AttachedCopy>
+  attach(
+    copy: {copy: CopyId; epoch: Epoch; filesystem: CopyId; mayFormat: boolean},
+    signal: AbortSignal,
+  ): Promise<AttachedCopy>
   /** Done only when the device opens exclusively and is gone. Throws `VolumeBusyError`, naming who holds it; killing is not its call. */
   detach(copy: CopyId, signal: AbortSignal): Promise<void>
 }
