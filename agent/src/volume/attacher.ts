@@ -19,6 +19,15 @@ export class VolumeContentError extends Error {
   override readonly name = 'VolumeContentError'
 }
 
+/** `onFormat` notes durably that the copy is about to be formatted, which may happen once only. */
+export type AttachRequest = {
+  readonly copy: CopyId
+  readonly epoch: Epoch
+  readonly filesystem: CopyId
+  readonly mayFormat: boolean
+  readonly onFormat: () => void
+}
+
 /** Puts copies of cache volumes on this host. Every method is idempotent, so a reconcile may simply repeat it. */
 export interface VolumeAttacher {
   /** What is attached now, read from sysfs: the agent may have restarted since it attached anything. */
@@ -27,10 +36,7 @@ export interface VolumeAttacher {
    * Makes a block device of the copy, formatted if it is blank and may be (first epoch, not formatted before); the builder
    * mounts it inside its own mount namespace. Throws `VolumeContentError`, `VolumeBusyError`.
    */
-  attach(
-    copy: {copy: CopyId; epoch: Epoch; filesystem: CopyId; mayFormat: boolean},
-    signal: AbortSignal,
-  ): Promise<AttachedCopy>
+  attach(request: AttachRequest, signal: AbortSignal): Promise<AttachedCopy>
   /** Done only when the device opens exclusively and is gone. Throws `VolumeBusyError`, naming who holds it; killing is not its call. */
   detach(copy: CopyId, signal: AbortSignal): Promise<void>
 }

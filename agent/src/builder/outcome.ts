@@ -1,0 +1,38 @@
+import type {Outcome} from '@hearth/proto/common'
+import type {BuildId, LeaseId} from '@hearth/proto/ids'
+import type {BuildRecords} from './runtime.ts'
+
+export type LeaseEnd = {
+  readonly build: BuildId
+  readonly lease: LeaseId
+  /** Null when the daemon could not be asked any more. */
+  readonly records: BuildRecords | null
+  /** Why it was ended by force, if it was; and whether that was its own builder's failure. */
+  readonly force: string | null
+  readonly builderFailed: boolean
+  readonly clientGone: boolean
+}
+
+/**
+ * How a lease ended. The history record is the truth; without one nothing was built. A build that finished before the force
+ * reached it keeps its own ending. Pure.
+ */
+export const outcomeOf = (end: LeaseEnd): Outcome => {
+  const record = end.records?.records.at(-1)
+  const ended = {build: end.build, lease: end.lease}
+  if (record && end.records?.active === 0 && (record.state !== 'cancelled' || !end.force))
+    return {
+      ...ended,
+      state: record.state,
+      reason: record.reason ?? (record.state === 'cancelled' && end.clientGone ? 'the client went away' : null),
+      steps: record.steps,
+      failedStep: record.failedStep,
+      buildMs: record.buildMs,
+      exportMs: record.exportMs,
+    }
+  const steps = record?.steps ?? null
+  const none = {steps, failedStep: null, buildMs: record?.buildMs ?? null, exportMs: null}
+  if (end.builderFailed)
+    return {...ended, ...none, state: 'infrastructure', reason: end.force ?? 'the builder did not answer'}
+  return {...ended, ...none, state: 'cancelled', reason: end.force ?? 'the client left before its build was done'}
+}

@@ -1,0 +1,175 @@
+import type {Observed} from '@hearth/proto/agent-message'
+import type {Clock, Log} from '@hearth/proto/clock'
+import type {BuilderId, CopyId} from '@hearth/proto/ids'
+import type {HostUsage} from '@hearth/proto/observed'
+import type {VolumeStore} from '@hearth/proto/volume-store'
+import {type ExecutorDeps, execute} from '../builder/executor.ts'
+import type {BuilderRuntime} from '../builder/runtime.ts'
+import type {Journal} from '../store/journal.ts'
+import type {VolumeAttacher} from '../volume/attacher.ts'
+import {IdleTimes} from './idle.ts'
+import {Nudge} from './nudge.ts'
+import {type Action, type PlanPolicy, plan} from './plan.ts'
+import {observedMessage, type Seen} from './report.ts'
+
+export type LoopDeps = {
+  readonly journal: Journal
+  readonly volumes: VolumeAttacher & VolumeStore
+  readonly runtime: BuilderRuntime
+  readonly usage: () => Promise<HostUsage>
+  readonly clock: Clock
+  readonly log: Log
+  readonly policy: PlanPolicy & {readonly stopDeadlineMs: number; readonly pollMs: number; readonly idlePollMs: number}
+  /** Told after each look that showed something new, and at least every `idlePollMs`. */
+  readonly report: (observed: Observed) => void
+}
+
+/**
+ * Observe, plan, act, look again. Actions of one thing run one at a time; things are independent. A nudge makes it quick, a poll
+ * makes it right.
+ */
+export class ReconcileLoop {
+  readonly #deps: LoopDeps
+  readonly #nudge = new Nudge()
+  readonly #idle = new IdleTimes()
+  readonly #busy = new Map<string, Promise<void>>()
+  readonly #failures = new Map<string, {count: number; untilMs: number}>()
+  #seen: Seen | null = null
+
+  constructor(deps: LoopDeps) {
+    this.#deps = deps
+  }
+
+  /** Something may have changed: look now. */
+  readonly nudge = (): void => this.#nudge.now()
+
+  /** What was seen last; the first call looks. */
+  async seen(signal: AbortSignal): Promise<Seen> {
+    this.#seen ??= await this.#observe(signal)
+    return this.#seen
+  }
+
+  /** Runs until the signal aborts; then waits for the acts under way, each of which sees the same signal. */
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      while (!signal.aborted) {
+        await this.#turn(signal)
+        await this.#nudge.wait(this.#pauseMs(), this.#deps.clock, signal)
+      }
+    } finally {
+      await Promise.allSettled(this.#busy.values())
+    }
+  }
+
+  async #turn(signal: AbortSignal): Promise<void> {
+    const {journal, clock, policy, report} = this.#deps
+    const underWay = new Set(this.#busy.keys())
+    this.#seen = await this.#observe(signal)
+    report(observedMessage(journal, this.#seen))
+    const actions = plan({
+      builders: journal.builders(),
+      seen: this.#seen.builders,
+      attached: this.#seen.attached,
+      copies: new Set(this.#seen.copies.map(({copy}) => copy)),
+      generations: new Set(this.#seen.generations.map(({generation}) => generation)),
+      desiredCopies: journal.desiredCopies(),
+      desiredGenerations: journal.desiredGenerations(),
+      idle: this.#idle.at(clock.monotonic()),
+      policy,
+    })
+    // What an action changed while we looked was seen half: its end nudges another look.
+    for (const action of actions) if (!underWay.has(keyOf(action))) this.#begin(action, signal)
+  }
+
+  async #observe(signal: AbortSignal): Promise<Seen> {
+    const {journal, runtime, volumes, usage, clock} = this.#deps
+    const [builders, attached, stored, used] = await Promise.all([
+      runtime.list(signal),
+      volumes.list(signal),
+      volumes.usage(signal),
+      usage(),
+    ])
+    const seenBuilders = new Map(builders.map((builder) => [builder.builder, builder]))
+    this.#idle.update(journal.builders(), seenBuilders, clock.monotonic())
+    const idle = this.#idle.at(clock.monotonic())
+    return {
+      builders: seenBuilders,
+      attached: new Set(attached.map(({copy}) => copy)),
+      copies: stored.copies,
+      generations: stored.generations,
+      usage: used,
+      everConnected: new Set([...idle].filter(([, {everConnected}]) => everConnected).map(([builder]) => builder)),
+    }
+  }
+
+  #begin(action: Action, signal: AbortSignal): void {
+    const key = keyOf(action)
+    if (this.#busy.has(key) || (this.#failures.get(key)?.untilMs ?? 0) > this.#deps.clock.monotonic()) return
+    const done = this.#act(action, signal)
+      .then(() => void this.#failures.delete(key))
+      .catch((error: unknown) => this.#failed(key, action, error, signal))
+      .finally(() => {
+        this.#busy.delete(key)
+        this.#nudge.now()
+      })
+    this.#busy.set(key, done)
+  }
+
+  async #act(action: Action, signal: AbortSignal): Promise<void> {
+    const {journal, volumes, runtime, clock, log, policy} = this.#deps
+    switch (action.on) {
+      case 'builder': {
+        const row = journal.builders().find(({builder}) => builder === action.builder)
+        if (!row) return
+        const deps: ExecutorDeps = {journal, volumes, runtime, clock, log, stopDeadlineMs: policy.stopDeadlineMs}
+        log.debug({builder: action.builder, action: action.do.type}, 'act')
+        return await execute(action.do, {row, seen: this.#seen?.builders.get(action.builder)}, deps, signal)
+      }
+      case 'orphan':
+        return await this.#removeOrphan(action.builder, signal)
+      case 'orphanCopy':
+        return await volumes.detach(action.copy, signal)
+      case 'deleteCopy':
+        return await volumes.deleteCopy(action.copy, signal)
+      case 'deleteGeneration':
+        return await volumes.deleteGeneration(action.generation, signal)
+    }
+  }
+
+  async #removeOrphan(builder: BuilderId, signal: AbortSignal): Promise<void> {
+    const {runtime, policy, log} = this.#deps
+    log.warn({builder}, 'removing a builder that the journal does not know')
+    await runtime.stop(builder, policy.stopDeadlineMs, signal)
+    await runtime.remove(builder, signal)
+  }
+
+  #failed(key: string, action: Action, error: unknown, signal: AbortSignal): void {
+    if (signal.aborted) return
+    const {clock, log} = this.#deps
+    const count = (this.#failures.get(key)?.count ?? 0) + 1
+    const waitMs = Math.min(100 * 2 ** count, 10_000)
+    this.#failures.set(key, {count, untilMs: clock.monotonic() + waitMs})
+    log.warn({action, err: error, count, waitMs}, 'an action failed and will be tried again')
+  }
+
+  /** Clients come and go while leases are open, so look often; an idle host is only polled. */
+  #pauseMs(): number {
+    const {journal, policy, clock} = this.#deps
+    const open = journal.builders().some(({lease, released}) => lease !== null && !released)
+    const retryMs = [...this.#failures.values()].map(({untilMs}) => untilMs - clock.monotonic())
+    return Math.max(10, Math.min(open ? policy.pollMs : policy.idlePollMs, ...retryMs))
+  }
+}
+
+const keyOf = (action: Action): string => {
+  switch (action.on) {
+    case 'builder':
+    case 'orphan':
+      return `builder ${action.builder}`
+    case 'orphanCopy':
+    case 'deleteCopy':
+      return `copy ${action.copy satisfies CopyId}`
+    case 'deleteGeneration':
+      return `generation ${action.generation}`
+  }
+}

@@ -1,0 +1,177 @@
+import type {DesiredCopy, DesiredGeneration} from '@hearth/proto/desired'
+import type {BuilderId, CopyId, GenerationId} from '@hearth/proto/ids'
+import type {Fault} from '@hearth/proto/observed'
+import type {SeenBuilder} from '../builder/runtime.ts'
+import type {JournalBuilder} from '../store/journal.ts'
+
+// Decides what this host does next: one action for each builder, copy or generation that needs one.
+// Invariants that hold here:
+// - A builder ends only on `want: terminated`, on a fault of its own, or unclaimed for long: never because a list lacks it.
+// - A copy is attached for one builder at a time, and never while another builder's release of it is unproven.
+// - Nothing is sealed unless its volume was left clean, proven by the builder's last words and by an exclusive detach.
+// - A builder's copy is detached before it is called released.
+
+export type PlanPolicy = {
+  /** A client that was seen connected is gone after this long without a connection. */
+  readonly clientGoneMs: number
+  /** A client that was never seen has this long: as long as its certificate opens the builder, and the above. */
+  readonly clientNeverSeenMs: number
+  /** A builder that no desired state lists ends after this long without a connection. */
+  readonly unclaimedAfterMs: number
+}
+
+/** What the loop saw. `idle`: how long each running builder has had no client connection. */
+export type PlanInput = {
+  readonly builders: readonly JournalBuilder[]
+  readonly seen: ReadonlyMap<BuilderId, SeenBuilder>
+  readonly attached: ReadonlySet<CopyId>
+  readonly copies: ReadonlySet<CopyId>
+  readonly generations: ReadonlySet<GenerationId>
+  readonly desiredCopies: readonly DesiredCopy[]
+  readonly desiredGenerations: readonly DesiredGeneration[]
+  readonly idle: ReadonlyMap<BuilderId, {readonly forMs: number; readonly everConnected: boolean}>
+  readonly policy: PlanPolicy
+}
+
+export type BuilderAction =
+  | {readonly type: 'createCopy'; readonly copy: DesiredCopy}
+  | {readonly type: 'attach'; readonly filesystem: CopyId}
+  | {readonly type: 'start'}
+  | {readonly type: 'adopt'}
+  | {readonly type: 'openLease'}
+  /** `force`: close its clients' connections whatever they do, and say so. */
+  | {readonly type: 'endLease'; readonly force: string | null; readonly clientGone: boolean}
+  | {readonly type: 'fail'; readonly fault: Fault}
+  | {readonly type: 'stop'}
+  | {readonly type: 'noteExit'}
+  | {readonly type: 'detach'}
+  /** `seal`: make this generation of the detached copy first. */
+  | {readonly type: 'release'; readonly seal: GenerationId | null}
+  | {readonly type: 'remove'}
+  | {readonly type: 'forget'}
+export type Action =
+  | {readonly on: 'builder'; readonly builder: BuilderId; readonly do: BuilderAction}
+  | {readonly on: 'orphan'; readonly builder: BuilderId}
+  | {readonly on: 'orphanCopy'; readonly copy: CopyId}
+  | {readonly on: 'deleteCopy'; readonly copy: CopyId}
+  | {readonly on: 'deleteGeneration'; readonly generation: GenerationId}
+
+/** The next actions, at most one for each thing; empty when this host is as it should be. Pure and total. */
+export const plan = (input: PlanInput): readonly Action[] => [
+  ...input.builders.flatMap((row): Action[] => {
+    const next = nextForBuilder(row, input)
+    return next ? [{on: 'builder', builder: row.builder, do: next}] : []
+  }),
+  ...orphans(input),
+  ...deletions(input),
+]
+
+const nextForBuilder = (row: JournalBuilder, input: PlanInput): BuilderAction | null => {
+  const seen = input.seen.get(row.builder)
+  if (row.released) return afterRelease(row, seen)
+  return isEnding(row, input) ? towardsRelease(row, seen) : towardsReady(row, seen, input)
+}
+
+const afterRelease = (row: JournalBuilder, seen: SeenBuilder | undefined): BuilderAction | null => {
+  if (seen) return {type: 'remove'}
+  return row.listed ? null : {type: 'forget'}
+}
+
+const isEnding = (row: JournalBuilder, {idle, policy}: PlanInput): boolean =>
+  row.desired.want === 'terminated' ||
+  row.fault !== null ||
+  row.leftClean !== null ||
+  (!row.listed && (idle.get(row.builder)?.forMs ?? 0) >= policy.unclaimedAfterMs)
+
+const towardsReady = (row: JournalBuilder, seen: SeenBuilder | undefined, input: PlanInput): BuilderAction | null => {
+  if (seen?.running) return row.startDone ? nextForLease(row, seen, input) : {type: 'adopt'}
+  if (row.startIntended) return {type: 'fail', fault: diedFault(row, seen)}
+  if (!row.listed)
+    return {
+      type: 'fail',
+      fault: {code: 'unclaimed', message: 'the fleet no longer lists this builder, which has not started'},
+    }
+  if (holdersOf(row.desired.copy, input, row.builder).length > 0) return null
+  return towardsStart(row, input)
+}
+
+const diedFault = (row: JournalBuilder, seen: SeenBuilder | undefined): Fault => {
+  const said = seen?.exit?.said
+  const when = row.startDone ? 'ended by itself' : 'ended before it was ready'
+  return {code: 'builder-died', message: `buildkitd ${when}${said ? `: ${said}` : ''}`}
+}
+
+const towardsStart = (row: JournalBuilder, input: PlanInput): BuilderAction | null => {
+  const {copy} = row.desired
+  const desiredCopy = input.desiredCopies.find((each) => each.copy === copy)
+  if (!desiredCopy)
+    return {
+      type: 'fail',
+      fault: {code: 'copy-unknown', message: `the fleet does not say what copy ${copy} is made from`},
+    }
+  if (!input.copies.has(copy)) return missingCopy(desiredCopy, row, input)
+  return input.attached.has(copy) && row.attachIntended
+    ? {type: 'start'}
+    : {type: 'attach', filesystem: desiredCopy.filesystem}
+}
+
+/** A copy that had been attached before must be here: making it anew would hide a loss. */
+const missingCopy = (copy: DesiredCopy, row: JournalBuilder, {generations}: PlanInput): BuilderAction => {
+  if (row.desired.epoch > 1)
+    return {type: 'fail', fault: {code: 'copy-missing', message: `copy ${copy.copy} is not on this host any more`}}
+  if (copy.from && !generations.has(copy.from))
+    return {
+      type: 'fail',
+      fault: {code: 'generation-missing', message: `generation ${copy.from} is not on this host any more`},
+    }
+  return {type: 'createCopy', copy}
+}
+
+const nextForLease = (row: JournalBuilder, seen: SeenBuilder, {idle, policy}: PlanInput): BuilderAction | null => {
+  const wanted = row.listed ? row.desired.lease : undefined
+  const {lease} = row
+  if (lease === null) return wanted && !isEnded(row, wanted.lease) ? {type: 'openLease'} : null
+  if (wanted === null || (wanted && wanted.lease !== lease.lease))
+    return {type: 'endLease', force: 'the fleet has ended this lease', clientGone: false}
+  if (wanted?.cancel) return {type: 'endLease', force: wanted.cancel, clientGone: false}
+  const {forMs, everConnected} = idle.get(row.builder) ?? {forMs: 0, everConnected: false}
+  const gone = seen.connections === 0 && forMs >= (everConnected ? policy.clientGoneMs : policy.clientNeverSeenMs)
+  return gone || wanted?.finishing ? {type: 'endLease', force: null, clientGone: gone} : null
+}
+
+const isEnded = (row: JournalBuilder, lease: string): boolean => row.outcomes.some((outcome) => outcome.lease === lease)
+
+const towardsRelease = (row: JournalBuilder, seen: SeenBuilder | undefined): BuilderAction => {
+  if (seen?.running) return row.lease ? {type: 'endLease', force: endingReason(row), clientGone: false} : {type: 'stop'}
+  if (row.lease) return {type: 'endLease', force: endingReason(row), clientGone: false}
+  if (row.leftClean === null) return {type: 'noteExit'}
+  if (row.attachIntended && !row.detached) return {type: 'detach'}
+  return {type: 'release', seal: row.leftClean.clean && row.startDone ? row.desired.seal : null}
+}
+
+const endingReason = (row: JournalBuilder): string =>
+  row.fault?.message ?? (row.listed ? row.desired.reason : 'no fleet has claimed this builder for long')
+
+/** Builders of this host, other than one, whose release of a copy is not proven. */
+const holdersOf = (copy: CopyId, {builders}: PlanInput, except: BuilderId | null): readonly JournalBuilder[] =>
+  builders.filter((row) => row.desired.copy === copy && row.builder !== except && !row.released)
+
+/** What runs or hangs here without a line in the journal: the journal is written first, so no one can want it. */
+const orphans = ({seen, attached, builders}: PlanInput): readonly Action[] => {
+  const known = new Set(builders.map(({builder}) => builder))
+  const held = new Set(builders.filter(({released}) => !released).map(({desired}) => desired.copy))
+  return [
+    ...[...seen.keys()].filter((builder) => !known.has(builder)).map((builder): Action => ({on: 'orphan', builder})),
+    ...[...attached].filter((copy) => !held.has(copy)).map((copy): Action => ({on: 'orphanCopy', copy})),
+  ]
+}
+
+const deletions = (input: PlanInput): readonly Action[] => [
+  ...input.desiredCopies
+    .filter(({copy, want}) => want === 'absent' && input.copies.has(copy) && !input.attached.has(copy))
+    .filter(({copy}) => holdersOf(copy, input, null).length === 0)
+    .map(({copy}): Action => ({on: 'deleteCopy', copy})),
+  ...input.desiredGenerations
+    .filter(({generation, want}) => want === 'absent' && input.generations.has(generation))
+    .map(({generation}): Action => ({on: 'deleteGeneration', generation})),
+]

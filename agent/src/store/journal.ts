@@ -1,0 +1,236 @@
+import {DatabaseSync} from 'node:sqlite'
+import type {Outcome, TimingsMs} from '@hearth/proto/common'
+import type {DesiredBuilder, DesiredCopy, DesiredGeneration} from '@hearth/proto/desired'
+import type {Desired} from '@hearth/proto/fleet-message'
+import type {BuilderId, BuildId, CopyId, Epoch, LeaseId, Revision, Term} from '@hearth/proto/ids'
+import type {ClientCertificate, Fault, Released} from '@hearth/proto/observed'
+
+// What this agent intends and has done, on disk before it is done. Every method is one durable transaction.
+// Invariants: an epoch of a copy never goes down; a (term, revision) never goes down; `released` is never taken back.
+
+/** One builder's row. The `…Intended` facts are written before the act, `startDone` after it. */
+export type JournalBuilder = {
+  readonly builder: BuilderId
+  /** The last desired state that named this builder. `listed`: the newest one still does. */
+  readonly desired: DesiredBuilder
+  readonly listed: boolean
+  readonly attachIntended: boolean
+  readonly startIntended: boolean
+  readonly startDone: boolean
+  readonly lease: OpenLease | null
+  readonly outcomes: readonly Outcome[]
+  readonly timingsMs: TimingsMs
+  /** What ended it before its time; it is being torn down. */
+  readonly fault: Fault | null
+  readonly usedBytes: number | null
+  /** Proof of how the volume was left, copied from the builder's last words before they are removed. */
+  readonly leftClean: {readonly clean: boolean; readonly reason: string} | null
+  readonly detached: boolean
+  readonly released: Released | null
+}
+export type OpenLease = {
+  readonly build: BuildId
+  readonly lease: LeaseId
+  readonly certificates: readonly ClientCertificate[]
+}
+export type PendingLog = {
+  readonly lease: LeaseId
+  readonly build: BuildId
+  readonly architecture: string
+  readonly text: string
+}
+
+export interface Journal {
+  readonly applied: {readonly term: Term; readonly revision: Revision} | null
+  builders(): readonly JournalBuilder[]
+  desiredCopies(): readonly DesiredCopy[]
+  desiredGenerations(): readonly DesiredGeneration[]
+  /** False, and nothing changes, if the message is older than what was applied. */
+  apply(desired: Desired): boolean
+  update(builder: BuilderId, change: Partial<Omit<JournalBuilder, 'builder'>>): void
+  forget(builder: BuilderId): void
+  /** Notes an attachment. False, and nothing changes, if a higher epoch of this copy was noted before: the asker is fenced. */
+  claimEpoch(copy: CopyId, epoch: Epoch): boolean
+  wasFormatted(copy: CopyId): boolean
+  noteFormatted(copy: CopyId): void
+  /** Forgets a deleted copy's file system, never its epoch. */
+  addLog(log: PendingLog): void
+  nextLog(): PendingLog | null
+  removeLog(lease: LeaseId): void
+  /** Small facts about this host: its identity, its certificate. */
+  fact(name: string): string | null
+  setFact(name: string, value: string): void
+  /** After joining another fleet its terms start anew. */
+  resetApplied(): void
+  close(): void
+}
+
+const version = 1
+const schema = `
+  CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+  CREATE TABLE builders (builder TEXT PRIMARY KEY, row TEXT NOT NULL);
+  CREATE TABLE copies (copy TEXT PRIMARY KEY, epoch INTEGER NOT NULL, formatted INTEGER NOT NULL DEFAULT 0);
+  CREATE TABLE logs (lease TEXT PRIMARY KEY, row TEXT NOT NULL);
+  PRAGMA user_version = ${version};
+`
+
+/** The journal belongs to a newer program, or another process has it open; the message says which and what to do. */
+export class JournalError extends Error {
+  override readonly name = 'JournalError'
+}
+
+/** Opens or makes the journal; the file stays exclusively locked while it is open, and is free again after `kill -9`. */
+export const openJournal = (path: string): Journal => {
+  const database = openDatabase(path)
+  return new SqliteJournal(database)
+}
+
+const openDatabase = (path: string): DatabaseSync => {
+  const database = new DatabaseSync(path)
+  try {
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;')
+    const found = Number(database.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0)
+    if (found > version) throw new JournalError(`${path} was written by a newer hearth-agent: upgrade this one`)
+    if (found === 0) database.exec(`BEGIN EXCLUSIVE; ${schema} COMMIT`)
+    else database.exec('BEGIN EXCLUSIVE; COMMIT')
+    return database
+  } catch (cause) {
+    database.close()
+    if (isBusy(cause))
+      throw new JournalError(`${path} is in use: another hearth-agent runs on this state directory`, {cause})
+    throw cause
+  }
+}
+
+/** SQLITE_BUSY (5) and SQLITE_LOCKED (6): https://sqlite.org/rescode.html */
+const isBusy = (error: unknown): boolean =>
+  error instanceof Error && 'errcode' in error && (error.errcode === 5 || error.errcode === 6)
+
+const emptyRow = (desired: DesiredBuilder): JournalBuilder => ({
+  builder: desired.builder,
+  desired,
+  listed: true,
+  attachIntended: false,
+  startIntended: false,
+  startDone: false,
+  lease: null,
+  outcomes: [],
+  timingsMs: {},
+  fault: null,
+  usedBytes: null,
+  leftClean: null,
+  detached: false,
+  released: null,
+})
+
+class SqliteJournal implements Journal {
+  readonly #database: DatabaseSync
+  readonly #builders = new Map<BuilderId, JournalBuilder>()
+
+  constructor(database: DatabaseSync) {
+    this.#database = database
+    for (const {row} of database.prepare('SELECT row FROM builders ORDER BY builder').all()) {
+      const builder = JSON.parse(String(row)) as JournalBuilder
+      this.#builders.set(builder.builder, builder)
+    }
+  }
+
+  get applied() {
+    const text = this.fact('applied')
+    return text === null ? null : (JSON.parse(text) as {term: Term; revision: Revision})
+  }
+
+  builders = () => [...this.#builders.values()]
+  desiredCopies = () => JSON.parse(this.fact('copies') ?? '[]') as DesiredCopy[]
+  desiredGenerations = () => JSON.parse(this.fact('generations') ?? '[]') as DesiredGeneration[]
+
+  apply(desired: Desired): boolean {
+    const {applied} = this
+    const {term, revision} = desired
+    if (applied && (term < applied.term || (term === applied.term && revision < applied.revision))) return false
+    const listed = new Map(desired.builders.map((builder) => [builder.builder, builder]))
+    this.#transaction(() => {
+      this.setFact('applied', JSON.stringify({term, revision}))
+      this.setFact('copies', JSON.stringify(desired.copies))
+      this.setFact('generations', JSON.stringify(desired.generations))
+      for (const row of this.builders()) if (!listed.has(row.builder) && row.listed) this.#put({...row, listed: false})
+      for (const builder of desired.builders) this.#put(this.#merge(builder))
+    })
+    return true
+  }
+
+  /** Outcomes of leases that the fleet no longer names are known to it. */
+  #merge(desired: DesiredBuilder): JournalBuilder {
+    const row = this.#builders.get(desired.builder) ?? emptyRow(desired)
+    const outcomes = row.outcomes.filter(({lease}) => lease === desired.lease?.lease)
+    return {...row, desired, listed: true, outcomes}
+  }
+
+  update(builder: BuilderId, change: Partial<Omit<JournalBuilder, 'builder'>>): void {
+    const row = this.#builders.get(builder)
+    if (row) this.#put({...row, ...change})
+  }
+
+  forget(builder: BuilderId): void {
+    this.#database.prepare('DELETE FROM builders WHERE builder = ?').run(builder)
+    this.#builders.delete(builder)
+  }
+
+  claimEpoch(copy: CopyId, epoch: Epoch): boolean {
+    const {changes} = this.#database
+      .prepare(
+        'INSERT INTO copies (copy, epoch) VALUES (?, ?) ON CONFLICT (copy) DO UPDATE SET epoch = excluded.epoch WHERE excluded.epoch >= copies.epoch',
+      )
+      .run(copy, epoch)
+    return changes === 1
+  }
+
+  wasFormatted = (copy: CopyId): boolean =>
+    this.#database.prepare('SELECT formatted FROM copies WHERE copy = ?').get(copy)?.['formatted'] === 1
+  noteFormatted(copy: CopyId): void {
+    this.#database.prepare('UPDATE copies SET formatted = 1 WHERE copy = ?').run(copy)
+  }
+
+  addLog(log: PendingLog): void {
+    this.#database.prepare('INSERT OR REPLACE INTO logs (lease, row) VALUES (?, ?)').run(log.lease, JSON.stringify(log))
+  }
+  nextLog(): PendingLog | null {
+    const row = this.#database.prepare('SELECT row FROM logs ORDER BY rowid LIMIT 1').get()
+    return row ? (JSON.parse(String(row['row'])) as PendingLog) : null
+  }
+  removeLog(lease: LeaseId): void {
+    this.#database.prepare('DELETE FROM logs WHERE lease = ?').run(lease)
+  }
+
+  fact(name: string): string | null {
+    const row = this.#database.prepare('SELECT value FROM facts WHERE name = ?').get(name)
+    return row ? String(row['value']) : null
+  }
+  setFact(name: string, value: string): void {
+    this.#database.prepare('INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)').run(name, value)
+  }
+  resetApplied(): void {
+    this.#database.prepare("DELETE FROM facts WHERE name = 'applied'").run()
+  }
+  close(): void {
+    this.#database.close()
+  }
+
+  #put(row: JournalBuilder): void {
+    this.#database
+      .prepare('INSERT OR REPLACE INTO builders (builder, row) VALUES (?, ?)')
+      .run(row.builder, JSON.stringify(row))
+    this.#builders.set(row.builder, row)
+  }
+
+  #transaction(work: () => void): void {
+    this.#database.exec('BEGIN IMMEDIATE')
+    try {
+      work()
+      this.#database.exec('COMMIT')
+    } catch (error) {
+      this.#database.exec('ROLLBACK')
+      throw error
+    }
+  }
+}
