@@ -10,8 +10,12 @@ const ajv = new Ajv({discriminator: true, allErrors: false, strict: false})
 
 const complaint = (error: ErrorObject): string => {
   const {instancePath, message = 'is not valid', params} = error
+  const where = instancePath || 'the message'
+  if (Array.isArray(params['allowedValues'])) {
+    return `${where} must be one of ${params['allowedValues'].map((value) => `'${String(value)}'`).join(', ')}`
+  }
   const name = 'additionalProperty' in params ? ` '${String(params['additionalProperty'])}'` : ''
-  return `${instancePath || 'the message'} ${message}${name}`
+  return `${where} ${message}${name}`
 }
 
 /** Compiles a schema once, on first use. The returned function throws `ProtocolError`, naming the field, or returns its argument. */
