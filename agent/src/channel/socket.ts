@@ -73,7 +73,7 @@ const wireOf = (socket: WebSocket, silenceMs: number): Wire => {
     onText: (listener) =>
       void socket.on('message', (data, isBinary) => {
         heard()
-        if (!isBinary) listener(data.toString())
+        if (!isBinary && Buffer.isBuffer(data)) listener(data.toString('utf8'))
       }),
     close: (reason) => {
       closing ||= reason

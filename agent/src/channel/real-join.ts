@@ -1,0 +1,129 @@
+import {generateKeyPairSync, type webcrypto, X509Certificate} from 'node:crypto'
+import {existsSync} from 'node:fs'
+import {chmod, readFile, rename, writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import type {JoinedHost} from '@hearth/proto/api'
+import {caPin, parseToken} from '@hearth/proto/ca-pin'
+import type {Architecture} from '@hearth/proto/common'
+import type {HostId} from '@hearth/proto/ids'
+import type {Journal} from '../store/journal.ts'
+import {callFleet} from './real-fleet-api.ts'
+
+/** How this host is known to its fleet. The private key stays in a file of mode 0600 and never leaves the host. */
+export type HostIdentity = {
+  readonly host: HostId
+  readonly caPem: string
+  readonly certificatePem: string
+  readonly keyPem: string
+}
+
+/** The fleet can't be joined; the message says why and what to do. */
+export class JoinError extends Error {
+  override readonly name = 'JoinError'
+}
+
+export type JoinOptions = {
+  readonly fleetUrl: string
+  readonly stateDir: string
+  readonly journal: Journal
+  readonly name: string
+  readonly architecture: Architecture
+  /** Needed only where this host has not joined yet, or was removed. */
+  readonly joinToken: string | null
+}
+
+/** The identity from an earlier join, or a new one by the join token. Throws `JoinError`. */
+export const hostIdentity = async (options: JoinOptions): Promise<HostIdentity> =>
+  (await savedIdentity(options)) ?? (await joinFleet(options))
+
+/** Makes the next start join anew: the fleet does not know this host any more. */
+export const forgetIdentity = (journal: Journal): void => journal.setFact('identity', '')
+
+const savedIdentity = async ({stateDir, journal, joinToken}: JoinOptions): Promise<HostIdentity | null> => {
+  const saved = journal.fact('identity')
+  const keyPath = join(stateDir, 'host.key')
+  if (!saved || !existsSync(keyPath)) return null
+  const identity = JSON.parse(saved) as Omit<HostIdentity, 'keyPem'>
+  const otherFleet = joinToken !== null && parseToken(joinToken)?.pin !== caPin(identity.caPem)
+  const expired = Date.parse(new X509Certificate(identity.certificatePem).validTo) < Date.now()
+  return otherFleet || expired ? null : {...identity, keyPem: await readFile(keyPath, 'utf8')}
+}
+
+const joinFleet = async (options: JoinOptions): Promise<HostIdentity> => {
+  const {fleetUrl, stateDir, journal, name, architecture, joinToken} = options
+  if (!joinToken)
+    throw new JoinError(
+      'this host has not joined a fleet: make a token on the fleet with `hearth tokens create --kind join` and pass it with --join',
+    )
+  const pin = parseToken(joinToken)?.pin
+  if (!pin) throw new JoinError('the join token is not whole: copy all of it, from `hj_` to its last character')
+  const caPem = await pinnedCa(fleetUrl, pin)
+  const {privateKey} = generateKeyPairSync('ec', {namedCurve: 'P-256'})
+  const keyPem = privateKey.export({type: 'pkcs8', format: 'pem'}) as string
+  await writeSecret(join(stateDir, 'host.key'), keyPem)
+  const certificateRequestPem = await certificateRequest(keyPem, name)
+  const body = {token: joinToken, certificateRequestPem, name, architecture}
+  const joined = (await callFleet(fleetUrl, {method: 'POST', path: '/agent/v1/join', body, ca: caPem})) as JoinedHost
+  journal.resetApplied()
+  journal.setFact(
+    'identity',
+    JSON.stringify({host: joined.host, caPem: joined.caPem, certificatePem: joined.certificatePem}),
+  )
+  return {...joined, keyPem}
+}
+
+/** A new certificate for the same key's successor, asked for with the old one. */
+export const renewIdentity = async (
+  fleetUrl: string,
+  identity: HostIdentity,
+  journal: Journal,
+): Promise<HostIdentity> => {
+  const body = {certificateRequestPem: await certificateRequest(identity.keyPem, identity.host)}
+  const tls = {ca: identity.caPem, cert: identity.certificatePem, key: identity.keyPem}
+  const renewed = (await callFleet(fleetUrl, {method: 'POST', path: '/agent/v1/renew', body, ...tls})) as JoinedHost
+  journal.setFact(
+    'identity',
+    JSON.stringify({host: identity.host, caPem: identity.caPem, certificatePem: renewed.certificatePem}),
+  )
+  return {...identity, certificatePem: renewed.certificatePem}
+}
+
+/** Milliseconds until half of a certificate's life is over; 0 when it is. */
+export const renewInMs = (certificatePem: string, nowMs: number): number => {
+  const {validFrom, validTo} = new X509Certificate(certificatePem)
+  return Math.max(0, (Date.parse(validFrom) + Date.parse(validTo)) / 2 - nowMs)
+}
+
+/** The CA is fetched over a connection that nothing vouches for yet, and believed only if it has the pin. */
+const pinnedCa = async (fleetUrl: string, pin: string): Promise<string> => {
+  const caPem = String(await callFleet(fleetUrl, {method: 'GET', path: '/v1/ca', insecure: true}))
+  if (caPin(caPem) !== pin)
+    throw new JoinError(
+      `${fleetUrl} is not the fleet that made this token: its CA differs. Check the address, or ask for a new token`,
+    )
+  return caPem
+}
+
+/** PKCS #10. Loaded when needed only: the library costs start-up time and memory. */
+const certificateRequest = async (keyPem: string, name: string): Promise<string> => {
+  await import('reflect-metadata')
+  const {cryptoProvider, PemConverter, Pkcs10CertificateRequestGenerator} = await import('@peculiar/x509')
+  const algorithm = {name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256'}
+  const privateKey = await crypto.subtle.importKey('pkcs8', PemConverter.decodeFirst(keyPem), algorithm, true, ['sign'])
+  const {d: _secret, ...publicJwk} = await crypto.subtle.exportKey('jwk', privateKey)
+  const publicKey = await crypto.subtle.importKey('jwk', {...publicJwk, key_ops: ['verify']}, algorithm, true, [
+    'verify',
+  ])
+  cryptoProvider.set(crypto)
+  const keys = {privateKey, publicKey} as webcrypto.CryptoKeyPair
+  const subject = `CN=${name.replace(/[^A-Za-z0-9.-]/g, '-')}`
+  return (await Pkcs10CertificateRequestGenerator.create({name: subject, keys, signingAlgorithm: algorithm})).toString(
+    'pem',
+  )
+}
+
+const writeSecret = async (path: string, text: string): Promise<void> => {
+  await writeFile(`${path}.new`, text, {mode: 0o600, flush: true})
+  await chmod(`${path}.new`, 0o600)
+  await rename(`${path}.new`, path)
+}

@@ -1,0 +1,105 @@
+import {spawnSync} from 'node:child_process'
+import {mkdtempSync, rmSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import type {DesiredBuilder} from '@hearth/proto/desired'
+import type {Desired} from '@hearth/proto/fleet-message'
+import type {BuilderId, BuildId, CopyId, Epoch, LeaseId, ProjectId, Revision, Term} from '@hearth/proto/ids'
+import {afterEach, beforeEach, describe, expect, it} from 'vitest'
+import {JournalError, openJournal} from './journal.ts'
+
+let directory: string
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'hearth-test-'))
+})
+afterEach(() => rmSync(directory, {recursive: true}))
+
+const copy = '00000000-0000-4000-8000-000000000001' as CopyId
+const builder = (name: string, lease: string | null): DesiredBuilder => ({
+  builder: name as BuilderId,
+  project: 'p' as ProjectId,
+  architecture: 'amd64',
+  trust: 'trusted',
+  copy,
+  epoch: 1 as Epoch,
+  limits: {cpuWeight: 100, memoryBytes: 1},
+  maxUsedSpaceBytes: 1,
+  lease:
+    lease === null
+      ? null
+      : {build: 'b' as BuildId, lease: lease as LeaseId, clients: [], finishing: false, cancel: null},
+  want: 'ready',
+  reason: '',
+  seal: null,
+})
+const desired = (term: number, revision: number, builders: DesiredBuilder[]): Desired => ({
+  type: 'desired',
+  term: term as Term,
+  revision: revision as Revision,
+  builders,
+  copies: [],
+  generations: [],
+  drain: null,
+})
+
+describe('journal', () => {
+  it('keeps what it was told over a restart', () => {
+    const path = join(directory, 'journal.db')
+    const journal = openJournal(path)
+    journal.apply(desired(1, 4, [builder('b1', 'l1')]))
+    journal.update('b1' as BuilderId, {attachIntended: true})
+    journal.claimEpoch(copy, 3 as Epoch)
+    journal.close()
+    const again = openJournal(path)
+    expect(again.applied).toEqual({term: 1, revision: 4})
+    expect(again.builders()).toMatchObject([{builder: 'b1', attachIntended: true, listed: true, startIntended: false}])
+    expect(again.claimEpoch(copy, 2 as Epoch)).toBe(false)
+    expect(again.claimEpoch(copy, 3 as Epoch)).toBe(true)
+    again.close()
+  })
+
+  it('ignores an older term or revision', () => {
+    const journal = openJournal(':memory:')
+    expect(journal.apply(desired(2, 1, [builder('b1', null)]))).toBe(true)
+    expect(journal.apply(desired(1, 9, []))).toBe(false)
+    expect(journal.apply(desired(2, 0, []))).toBe(false)
+    expect(journal.builders()[0]?.listed).toBe(true)
+    expect(journal.apply(desired(2, 1, []))).toBe(true)
+    expect(journal.builders()).toMatchObject([{builder: 'b1', listed: false}])
+  })
+
+  it('drops an outcome once the fleet names another lease', () => {
+    const journal = openJournal(':memory:')
+    journal.apply(desired(1, 1, [builder('b1', 'l1')]))
+    const outcome = {
+      build: 'b' as BuildId,
+      lease: 'l1' as LeaseId,
+      state: 'succeeded' as const,
+      reason: null,
+      steps: null,
+      failedStep: null,
+      buildMs: 1,
+      exportMs: 0,
+    }
+    journal.update('b1' as BuilderId, {outcomes: [outcome]})
+    journal.apply(desired(1, 2, [builder('b1', 'l1')]))
+    expect(journal.builders()[0]?.outcomes).toEqual([outcome])
+    journal.apply(desired(1, 3, [builder('b1', null)]))
+    expect(journal.builders()[0]?.outcomes).toEqual([])
+  })
+
+  it('is open in one process only, and free again after that process was killed', () => {
+    const path = join(directory, 'journal.db')
+    const script = `
+      const {openJournal} = await import(${JSON.stringify(join(import.meta.dirname, 'journal.ts'))})
+      try { openJournal(${JSON.stringify(path)}) } catch (error) { console.log(error.name); process.exit(0) }
+      console.log('open'); process.kill(process.pid, 'SIGKILL')`
+    const other = () =>
+      spawnSync(process.execPath, ['--input-type=module', '-e', script], {encoding: 'utf8'}).stdout.trim()
+    expect(other()).toBe('open')
+    const journal = openJournal(path)
+    expect(other()).toBe(JournalError.name)
+    journal.close()
+    expect(other()).toBe('open')
+  })
+})
