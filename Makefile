@@ -1,0 +1,78 @@
+# Everything to do with this checkout starts here; each target sets up what it needs. docs/setup.md says how.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+PREFIX ?= /usr/local
+LAUNCHERS := fleet/bin/hearth fleet/bin/hearth-fleet agent/bin/hearth-agent
+
+# The tools of set-up come first, then npm's; a plain user's PATH has no sbin.
+export PATH := $(CURDIR)/build/toolchain/bin:$(CURDIR)/node_modules/.bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+.PHONY: help
+help:
+	@echo 'make demo     one real build on a detached and reattached cache, in a small table'
+	@echo 'make test     every test                          (ARGS="path -t name": some)'
+	@echo 'make check    format, lint, types, dead code      (make format: mends what it can)'
+	@echo 'make bench    the measurements                    (ONLY=regex: some)'
+	@echo 'make setup    what all of these need; they run it themselves'
+	@echo 'make install  links hearth, hearth-fleet and hearth-agent into PREFIX/bin (PREFIX=/usr/local)'
+	@echo 'make clean    removes build/; docs/setup.md says what else set-up made, and where'
+
+.PHONY: setup setup-check setup-test
+setup:
+	@sh scripts/setup/main.sh run
+setup-check:
+	@sh scripts/setup/main.sh check
+setup-test:
+	@sh scripts/setup/main.sh test
+
+.PHONY: bundle
+bundle:
+	@node scripts/bundle.ts
+
+.PHONY: demo
+demo: setup
+	@$(MAKE) bundle
+	@node test/demo/demo.ts
+
+# vitest's own exit code is kept: it also fails for what no test is to blame for.
+.PHONY: test
+test: setup-test
+	@$(MAKE) bundle
+	@rm -rf build/test
+	@status=0; vitest run $(ARGS) || status=$$?; node scripts/summary.ts build/test/report.json $$status
+
+# Each check runs even if one before it failed (-k).
+.PHONY: check check-format check-types check-lint check-unused
+check: setup-check
+	@$(MAKE) -k check-format check-types check-lint check-unused
+check-format:
+	@echo 'biome' && biome check --error-on-warnings
+check-types:
+	@echo 'tsc' && tsc -p tsconfig.json
+check-lint:
+	@echo 'oxlint' && oxlint --type-aware --deny-warnings
+check-unused:
+	@echo 'knip' && knip --include-entry-exports
+
+.PHONY: format
+format: setup-check
+	@biome check --write
+
+# ONLY=regex reaches the program as an environment variable.
+.PHONY: bench
+bench: setup
+	@$(MAKE) bundle
+	@node test/bench/main.ts
+
+.PHONY: install
+install: setup
+	@$(MAKE) bundle
+	@mkdir -p '$(DESTDIR)$(PREFIX)/bin'
+	@for launcher in $(LAUNCHERS); do \
+	  ln -sfn "$(CURDIR)/$$launcher" "$(DESTDIR)$(PREFIX)/bin/$${launcher##*/}" && \
+	  echo "$(DESTDIR)$(PREFIX)/bin/$${launcher##*/} -> $(CURDIR)/$$launcher" || exit 1; \
+	done
+
+.PHONY: clean
+clean:
+	rm -rf build
