@@ -176,10 +176,13 @@ const keepLog = async (
   }
 }
 
-/** Clean only by proof: nothing was ever mounted, or the builder's last words show lock gone, synced and unmounted. */
+/**
+ * Clean only by proof: nothing was ever mounted, or the builder's last words show lock gone, synced and unmounted. A copy on
+ * which a builder did not start is not clean: trying it again would fail again.
+ */
 const leftClean = (row: JournalBuilder, seen: SeenBuilder | undefined): {clean: boolean; reason: string} => {
   if (!row.startIntended && row.fault === null) return {clean: true, reason: 'it was never started'}
-  if (!row.startIntended) return {clean: false, reason: row.fault?.message ?? 'it failed before it was started'}
+  if (!row.startDone && row.fault) return {clean: false, reason: row.fault.message}
   const exit = seen?.exit
   if (!exit) return {clean: false, reason: row.fault?.message ?? 'its builder ended without a last word'}
   const missing = [
