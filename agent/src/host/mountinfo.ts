@@ -21,9 +21,17 @@ export const parseMountinfo = (text: string): readonly Mount[] =>
     const [, , device, root, mountPoint] = fields
     const [fileSystem, source] = fields.slice(separator + 1)
     if (separator === -1 || !device || !root || !mountPoint || !fileSystem || source === undefined) return []
-    return [{device, root: unescape(root), mountPoint: unescape(mountPoint), fileSystem, source: unescape(source)}]
+    return [
+      {
+        device,
+        root: unescapeOctal(root),
+        mountPoint: unescapeOctal(mountPoint),
+        fileSystem,
+        source: unescapeOctal(source),
+      },
+    ]
   })
 
 /** The kernel writes space, tab, newline and backslash as three octal digits. */
-const unescape = (text: string): string =>
+const unescapeOctal = (text: string): string =>
   text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))

@@ -14,12 +14,20 @@ export class VolumeBusyError extends Error {
 export class GenerationMissingError extends Error {
   override readonly name = 'GenerationMissingError'
 }
+/** The copy is not on this host. */
+export class CopyMissingError extends Error {
+  override readonly name = 'CopyMissingError'
+}
 /** What is on the device isn't what this copy must hold (another UUID, unreadable, not blank). It is never formatted over. */
 export class VolumeContentError extends Error {
   override readonly name = 'VolumeContentError'
 }
 
-/** `onFormat` notes durably that the copy is about to be formatted, which may happen once only. */
+/**
+ * `onFormat` notes durably that the copy is about to be formatted, which may happen once only; it is called before the first byte of
+ * a file system is written. After a crash in between, the copy is refused as blank or half-made (`VolumeContentError`), and another
+ * takes its place: it held nothing.
+ */
 export type AttachRequest = {
   readonly copy: CopyId
   readonly epoch: Epoch
@@ -34,7 +42,8 @@ export interface VolumeAttacher {
   list(signal: AbortSignal): Promise<readonly AttachedCopy[]>
   /**
    * Makes a block device of the copy, formatted if it is blank and may be (first epoch, not formatted before); the builder
-   * mounts it inside its own mount namespace. Throws `VolumeContentError`, `VolumeBusyError`.
+   * mounts it inside its own mount namespace (`nouuid`: a clone has the UUID of its origin). Attached already: the same device.
+   * Throws `CopyMissingError`, `VolumeContentError`, `VolumeBusyError` (attached under an older epoch), `EpochFencedError`.
    */
   attach(request: AttachRequest, signal: AbortSignal): Promise<AttachedCopy>
   /** Done only when the device opens exclusively and is gone. Throws `VolumeBusyError`, naming who holds it; killing is not its call. */

@@ -1,0 +1,107 @@
+import {constants} from 'node:fs'
+import {open, readdir, readFile} from 'node:fs/promises'
+import {setTimeout as sleep} from 'node:timers/promises'
+import type {Log} from '@hearth/proto/clock'
+import {deviceHolders} from './device-holders.ts'
+import {CommandError, type Run} from './run.ts'
+
+/** A loop device with a file behind it; `number` is `major:minor`. `file` is its path even after it was deleted. */
+export type LoopDevice = {readonly device: string; readonly number: string; readonly file: string}
+
+/** Something still uses the block device; the message names it. */
+export class DeviceBusyError extends Error {
+  override readonly name = 'DeviceBusyError'
+}
+
+/** Every loop device that has a file behind it, by sysfs only: no device and no file is touched (`losetup -a` would hang on a stuck one). */
+export const listLoopDevices = async (): Promise<readonly LoopDevice[]> => {
+  const names = (await readdir('/sys/block')).filter((name) => /^loop\d+$/.test(name))
+  const devices = await Promise.all(names.map(readLoopDevice))
+  return devices.filter((device) => device !== null)
+}
+
+/** The loop device that has this file behind it, null if none has. `file` is the absolute path without symbolic links. */
+export const findLoopDevice = async (file: string): Promise<LoopDevice | null> =>
+  (await listLoopDevices()).find((device) => device.file === file) ?? null
+
+/**
+ * Puts a loop device on the file and returns its path; on one that has a device already, returns that. Direct I/O, or else a warning
+ * and buffered I/O: then data is cached twice. Sectors are always 4096 bytes, so that a file system made on it mounts on every clone.
+ */
+export const attachLoop = async (
+  file: string,
+  {run, log, signal}: {run: Run; log: Log; signal: AbortSignal},
+): Promise<string> => {
+  const existing = await findLoopDevice(file)
+  if (existing) return existing.device
+  const device = await losetup(file, {run, signal})
+  const directIo = await readFile(`/sys/block/${device.slice('/dev/'.length)}/loop/dio`, 'utf8')
+  if (directIo.trim() !== '1')
+    log.warn({file, device}, 'no direct I/O under this loop device: its data is cached twice')
+  return device
+}
+
+const losetup = async (file: string, {run, signal}: {run: Run; signal: AbortSignal}): Promise<string> => {
+  const find = ['--sector-size', '4096', '--find', '--show', file] as const
+  try {
+    return (await run(['losetup', '--direct-io=on', ...find], signal)).trim()
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error
+    return (await run(['losetup', ...find], signal)).trim() // where the file system has no direct I/O some kernels refuse
+  }
+}
+
+/**
+ * Takes the loop device off the file; nothing to do is success. Done means proven: nobody had the device exclusively (a mount, in
+ * whatever namespace, has), and it is gone from sysfs, which happens only at its last close. `losetup -d` returns 0 in any case.
+ * Throws `DeviceBusyError` if that is not so within `waitMs`: the end of a namespace frees its mounts a little later.
+ */
+export const detachLoop = async (
+  file: string,
+  {run, signal, waitMs = 5000}: {run: Run; signal: AbortSignal; waitMs?: number},
+): Promise<void> => {
+  const deadline = performance.now() + waitMs
+  for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 100)) {
+    const attached = await findLoopDevice(file)
+    if (!attached) return
+    if (await opensExclusively(attached.device)) {
+      await run(['losetup', '--detach', attached.device], signal)
+      if (!(await findLoopDevice(file))) return
+    }
+    if (performance.now() + pauseMs > deadline) throw await busy(attached)
+    await sleep(pauseMs, undefined, {signal})
+  }
+}
+
+/** True if no one has the block device mounted or claimed it otherwise. Reads nothing of it. */
+export const opensExclusively = async (device: string): Promise<boolean> => {
+  try {
+    const handle = await open(device, constants.O_RDONLY | constants.O_EXCL)
+    await handle.close()
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EBUSY') return false
+    throw error
+  }
+}
+
+const busy = async ({device, number, file}: LoopDevice): Promise<DeviceBusyError> => {
+  const holders = await deviceHolders({device, number})
+  const named = holders.length > 0 ? holders.join(', ') : 'no process that /proc shows: a namespace that is kept alive'
+  return new DeviceBusyError(`${device} (${file}) is in use by ${named}`)
+}
+
+const readLoopDevice = async (name: string): Promise<LoopDevice | null> => {
+  try {
+    const [file, number] = await Promise.all([
+      readFile(`/sys/block/${name}/loop/backing_file`, 'utf8'),
+      readFile(`/sys/block/${name}/dev`, 'utf8'),
+    ])
+    return {device: `/dev/${name}`, number: number.trim(), file: file.replace(/\n$/, '').replace(/ \(deleted\)$/, '')}
+  } catch (error) {
+    // ENOENT: nothing is behind it. ENXIO and ENODEV: it was taken off between readdir and here.
+    if (error instanceof Error && 'code' in error && ['ENOENT', 'ENXIO', 'ENODEV'].includes(String(error.code)))
+      return null
+    throw error
+  }
+}
