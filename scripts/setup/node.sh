@@ -43,8 +43,7 @@ from_npm() {
   if [ ! -d "$made" ]; then
     command -v npm >/dev/null || fail "neither a new enough $1 nor npm is on PATH" \
       'install npm, or Node 24 or newer with its npm'
-    slow "$1" "installing from npm" npm_ci "$1" "$2/$3"
-    mv "$made.partial" "$made"
+    whole "$made" "$1" 'installing from npm' npm_ci "$1" "$2/$3"
     how="from npm, by the lock file ($took)"
   fi
   program=$made/node_modules/$2/$3
@@ -53,9 +52,8 @@ from_npm() {
 
 # npm leaves an optional package out without a word if it can't have it, so the program itself is asked.
 npm_ci() {
-  mkdir -p "$made.partial"
-  cp "$root/images/$1/package.json" "$root/images/$1/package-lock.json" "$made.partial"
-  cd "$made.partial"
+  cp "$root/images/$1/package.json" "$root/images/$1/package-lock.json" "$partial"
+  cd "$partial"
   npm ci --ignore-scripts --no-audit --no-fund
   "node_modules/$2" --version
 }

@@ -36,6 +36,17 @@ slow() {
   }
 }
 
+# whole FOLDER NAME WHAT COMMAND...: has COMMAND fill $partial, which gets FOLDER's name once all of it is there. The name is
+# this run's own: what a killed run left running still writes to the other one, and the next run clears it away.
+whole() {
+  whole_folder=$1
+  shift
+  partial=$whole_folder.$$.partial
+  mkdir -p "$partial"
+  slow "$@"
+  mv "$partial" "$whole_folder"
+}
+
 # Ends with set-up even if that is killed with -9, and holds nothing open that a reader of set-up's output waits for.
 tick() {
   seconds=0
