@@ -17,7 +17,7 @@ set_up_buildkit() {
     done
     return
   fi
-  built toolchain build_buildkit
+  built toolchain
   for program in buildkitd buildctl; do
     way "$program" "$pinned" "$how" cached
     link "$made/$program" "$program"
@@ -29,14 +29,6 @@ is_pinned_line() {
   [ "${1%.*}" = "${pinned%.*}" ] && at_least "$1" "$pinned"
 }
 
-build_buildkit() {
-  cd "$root/images/toolchain"
-  CGO_ENABLED=0 "$go" build -tags 'osusergo netgo static_build seccomp' \
-    -ldflags "-s -w -extldflags -static -X github.com/moby/buildkit/version.Version=v$pinned" \
-    -o "$partial/" github.com/moby/buildkit/cmd/buildkitd github.com/moby/buildkit/cmd/buildctl
-  "$partial/buildkitd" --version
-}
-
 set_up_runc() {
   pinned=$(pinned_version runc github.com/opencontainers/runc)
   on_path=$(version_of runc --version)
@@ -45,7 +37,7 @@ set_up_runc() {
     link "$(command -v runc)" runc
     return
   fi
-  built runc build_runc runc
+  built runc runc
   way runc "$pinned" "$how" cached
   link "$made/runc" runc
 }
@@ -57,15 +49,6 @@ has_fixed_runc() {
     1.3.*) at_least "$1" 1.3.6 ;;
     *) at_least "$1" 1.4.3 ;;
   esac
-}
-
-# Static, so that the cached program does not depend on what libraries the machine has later.
-build_runc() {
-  cd "$root/images/runc"
-  CGO_ENABLED=1 "$go" build -buildmode=pie -tags 'seccomp netgo osusergo' \
-    -ldflags '-s -w -linkmode external -extldflags -static-pie' \
-    -o "$partial/" github.com/opencontainers/runc
-  "$partial/runc" --version
 }
 
 # The module's source, from which a test reads BuildKit's own .proto files.
@@ -83,16 +66,20 @@ locate_buildkit_source() {
   "$go" list -m -f '{{.Dir}}' github.com/moby/buildkit
 }
 
-# built MODULE BUILD [PACKAGE-LIST]: makes what images/MODULE pins, unless it is there. Leaves its place in $made, $how it came.
+# built MODULE [PACKAGE-LIST]: makes what images/MODULE pins, unless it is there. Leaves its place in $made, $how it came.
 built() {
   choose_go
-  made=$cache/$1-go$go_version-$(key "$root/images/$1/go.mod" "$root/images/$1/go.sum" "$root/scripts/setup/go.sh")
+  made=$cache/$1-go$go_version-$(key "$root/images/$1/go.mod" "$root/images/$1/go.sum" "$root/images/$1/build.sh")
   how=cached
   [ ! -d "$made" ] || return 0
-  [ -z "${3:-}" ] || set_up_debian "$3"
+  [ -z "${2:-}" ] || set_up_debian "$2"
   find_go
-  whole "$made" "$1" 'building from the pinned Go modules' "$2"
+  whole "$made" "$1" 'building from the pinned Go modules' build "$1"
   how="built from the pinned Go modules ($took)"
+}
+
+build() {
+  sh "$root/images/$1/build.sh" "$go" "$partial"
 }
 
 pinned_version() {
@@ -113,6 +100,7 @@ choose_go() {
 find_go() {
   choose_go
   [ -z "$go" ] || return 0
+  unset GOROOT
   go_home=$cache/go-$go_version-$(key "$root/images/go/requirements.txt")
   go=$go_home/go/bin/go
   [ ! -d "$go_home" ] || return 0

@@ -75,9 +75,9 @@ set_up() {
 # Changes with all that set-up reads and with all that it made.
 fingerprint() {
   {
-    cat "$root"/scripts/setup/*.sh "$root"/images/*/go.* "$root"/images/*/package-lock.json "$root"/images/go/* \
+    cat "$root"/scripts/setup/*.sh "$root"/images/*/go.* "$root"/images/*/build.sh "$root"/images/*/package-lock.json "$root"/images/go/* \
       "$root"/images/debian/* "$root"/package.json "$root"/*/package.json "$root"/pnpm-*.yaml
-    stat -L -c '%n %s %Y' "$toolchain"/bin/* "$root"/node_modules/.modules.yaml "$root"/*/node_modules /var/lib/dpkg/status
+    stat -L -c '%n %s %Y' "$toolchain"/bin/* "$toolchain"/buildkit-source/go.mod "$root"/node_modules/.modules.yaml "$root"/*/node_modules /var/lib/dpkg/status
   } 2>&1 | sha256sum
 }
 
