@@ -1,4 +1,4 @@
-import {mkdir, realpath, rm, stat, statfs} from 'node:fs/promises'
+import {mkdir, realpath, rm, statfs} from 'node:fs/promises'
 import type {Log} from '@hearth/proto/clock'
 import {requireDiskSpace} from './disk-space.ts'
 import {createSparse, readImage} from './image.ts'
@@ -6,6 +6,7 @@ import {attachLoop, detachLoop, findLoopDevice} from './loop.ts'
 import {type Mount, readMounts} from './mountinfo.ts'
 import {hasReflink, partSuffix, publish} from './reflink.ts'
 import {CommandError, type Run} from './run.ts'
+import {hasFile} from './volume-files.ts'
 import {makeXfs, setExtentSizes} from './xfs.ts'
 
 // The pool is where images of cache volumes live: a directory whose files can share blocks. That is `<state>/volumes` where the file
@@ -37,7 +38,7 @@ const xfsMagic = 0x58465342
 export const openPool = async (pool: PoolArguments): Promise<Pool> => {
   await mkdir(pool.stateDirectory, {recursive: true, mode: 0o700})
   const places = await placesOf(pool.stateDirectory)
-  const useImage = (await exists(places.image)) || !(await hasReflink(pool.stateDirectory))
+  const useImage = (await hasFile(places.image)) || !(await hasReflink(pool.stateDirectory))
   if (useImage) await openImage(places, pool)
   const volumes = useImage ? places.mountPoint : places.native
   await mkdir(volumes, {recursive: true, mode: 0o700})
@@ -49,7 +50,7 @@ export const openPool = async (pool: PoolArguments): Promise<Pool> => {
 
 /** Unmounts and detaches the pool; the caches stay in it. Idempotent. Throws `DeviceBusyError`, naming who uses it. */
 export const closePool = async ({stateDirectory, run, signal}: Omit<PoolArguments, 'log'>): Promise<void> => {
-  if (!(await exists(stateDirectory))) return
+  if (!(await hasFile(stateDirectory))) return
   const places = await placesOf(stateDirectory)
   if (await mountAt(places.mountPoint)) await unmount(places.mountPoint, run, signal)
   await detachLoop(places.image, {run, signal})
@@ -66,7 +67,7 @@ const placesOf = async (stateDirectory: string): Promise<Places> => {
 const openImage = async (places: Places, pool: PoolArguments): Promise<void> => {
   const mounted = await mountAt(places.mountPoint)
   if (mounted) return requireOurMount(mounted, places)
-  if (!(await exists(places.image))) await makeImage(places.image, pool)
+  if (!(await hasFile(places.image))) await makeImage(places.image, pool)
   await requirePoolContent(places.image)
   const device = await attachLoop(places.image, pool)
   await mkdir(places.mountPoint, {recursive: true, mode: 0o700})
@@ -118,15 +119,5 @@ const unmount = async (mountPoint: string, run: Run, signal: AbortSignal): Promi
     await run(['umount', mountPoint], signal)
   } catch (error) {
     if (!(error instanceof CommandError)) throw error
-  }
-}
-
-const exists = async (path: string): Promise<boolean> => {
-  try {
-    await stat(path)
-    return true
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false
-    throw error
   }
 }
