@@ -46,11 +46,12 @@ forget_own_programs() {
 
 # -o: the lock is not inherited by what set-up starts, which may outlive it (a package's service, Go's telemetry).
 locked() {
-  status=0
-  flock -n -E 75 -o "$1" sh "$0" "$level" "$2" || status=$?
-  [ "$status" -eq 75 ] || exit "$status"
-  echo 'another set-up is running: waiting for it'
-  exec flock -o "$1" sh "$0" "$level" "$2"
+  while :; do
+    status=0
+    flock -n -E 75 -o "$1" sh "$0" "$level" "$2" || status=$?
+    [ "$status" -eq 75 ] || exit "$status"
+    slow waiting 'for another set-up to end' flock "$1" true
+  done
 }
 
 set_up() {
