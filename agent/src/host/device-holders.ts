@@ -7,7 +7,7 @@ import {readMounts} from './mountinfo.ts'
  */
 export const deviceHolders = async ({device, number}: {device: string; number: string}): Promise<readonly string[]> => {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
-  const hostNamespace = await unlessGone(readlink('/proc/1/ns/mnt'))
+  const ownNamespace = await unlessGone(readlink('/proc/self/ns/mnt'))
   const byNamespace = new Map<string, string>()
   const openers: string[] = []
   for (const pid of pids) {
@@ -17,7 +17,7 @@ export const deviceHolders = async ({device, number}: {device: string; number: s
       unlessGone(hasOpen(device, pid)),
     ])
     if (namespace && mountPoint && !byNamespace.has(namespace)) {
-      const who = namespace === hostNamespace ? 'the host' : await title(pid)
+      const who = namespace === ownNamespace ? 'this host' : await title(pid)
       byNamespace.set(namespace, `${who} (mounted at ${mountPoint} in its mount namespace)`)
     }
     if (opens && pid !== process.pid) openers.push(`${await title(pid)} (has it open)`)

@@ -1,0 +1,92 @@
+#!/bin/sh
+# The first program of a builder; started by buildkit/daemon.ts, which sets the variables HEARTH_*.
+#   enter.sh join PROGRAM…   joins the builder's cgroups, then becomes PROGRAM: nsenter, unshare and this script again
+#   enter.sh stay            pid 1 of the builder: mounts the volume, runs buildkitd, leaves its last words in the file `exit`
+# What is written here nobody may have to read to know that a volume is clean: no `exit` file means that it is not.
+set -u
+
+own=/run/hearth   # the builder's runtime directory
+root=/run/cache   # the volume
+temporary=/run/tmp
+
+say() { echo "enter.sh: $*" >&2; }
+
+join() {
+  for group in $HEARTH_CGROUPS; do
+    echo 0 >"$group/cgroup.procs" || exit 70
+  done
+  # when the host itself is out of memory: any step before the daemon that holds the cache (runc.sh sets steps back)
+  echo "$HEARTH_OOM_SCORE" >/proc/self/oom_score_adj
+  exec "$@"
+}
+
+stay() {
+  mounted=false
+  lock_gone=true
+  synced=true
+  unmounted=true
+  said='the volume could not be mounted'
+  if prepare; then
+    mounted=true
+    : >"$own/mounted"
+    serve
+    leave
+  fi
+  last_words
+}
+
+prepare() {
+  # a mount that stays here would pin what others detach: the volume pool, network namespaces, other people's disks
+  [ -z "$HEARTH_UNMOUNT" ] || printf '%s\n' "$HEARTH_UNMOUNT" | while IFS= read -r mount_point; do
+    umount -R "$mount_point" || say "$mount_point stays mounted in this builder"
+  done
+  mount -t tmpfs -o mode=755 hearth /run &&
+    mkdir "$own" "$root" "$temporary" &&
+    mount --bind "$HEARTH_DIRECTORY" "$own" || { give_own_directory; return 1; }
+  umount -R "$HEARTH_RUNTIME" || say "$HEARTH_RUNTIME stays mounted in this builder"
+  mount -t tmpfs -o mode=1777 hearth-tmp "$temporary" || return 1
+  if [ -n "$HEARTH_RESOLV_CONF" ]; then
+    mkdir -p "${HEARTH_RESOLV_CONF%/*}"
+    [ -e "$HEARTH_RESOLV_CONF" ] || : >"$HEARTH_RESOLV_CONF"
+    mount --bind "$own/resolv.conf" "$HEARTH_RESOLV_CONF" || return 1
+  fi
+  mount -t xfs -o noatime,nouuid "$HEARTH_DEVICE" "$root"
+}
+
+give_own_directory() {
+  say 'no runtime directory in this builder'
+  own=$HEARTH_DIRECTORY
+}
+
+serve() {
+  # LISTEN_PID must be buildkitd's pid in this pid namespace, so the shell that becomes buildkitd sets it
+  TMPDIR=$temporary sh -c 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"' "$HEARTH_BUILDKITD" \
+    --config "$own/buildkitd.toml" &
+  buildkitd=$!
+  exec 3>&- # the listener ends with buildkitd
+  wait "$buildkitd"
+  said="buildkitd ended with $?"
+}
+
+leave() {
+  [ -e "$root/buildkitd.lock" ] && lock_gone=false
+  kill -9 -1 2>/dev/null # what a step left behind; this shell, pid 1, is spared
+  umount -R "$temporary" 2>/dev/null
+  synced=false
+  sync -f "$root" && synced=true
+  unmounted=false
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    umount -R "$root" && unmounted=true && break
+    sleep 0.05 # a killed step is still ending
+  done
+}
+
+last_words() {
+  printf '{"mounted":%s,"lockGone":%s,"synced":%s,"unmounted":%s,"said":"%s"}\n' \
+    "$mounted" "$lock_gone" "$synced" "$unmounted" "$said" >"$own/exit.part" && mv "$own/exit.part" "$own/exit"
+}
+
+case $1 in
+join) shift; join "$@" ;;
+stay) stay ;;
+esac

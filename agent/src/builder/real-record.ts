@@ -1,0 +1,85 @@
+import {chmod, mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import type {Endpoint} from '@hearth/proto/common'
+import type {BuilderId} from '@hearth/proto/ids'
+import type {BuilderExit} from './runtime.ts'
+import {parseExit} from './exit.ts'
+
+/** What an agent writes down before it makes anything of a builder, so that any later agent finds all of it. */
+export type BuilderRecord = {
+  readonly builder: BuilderId
+  readonly bootId: string
+  readonly device: string
+  readonly port: number | null
+  readonly endpoints: readonly Endpoint[]
+  readonly network: string | null
+}
+
+/** The directory of one builder: its keys, sockets, record, output and last words. */
+export const builderDirectory = (runtimeDir: string, builder: BuilderId): string => join(runtimeDir, builder)
+
+/** The builders that have a directory. Names that begin with a dot are the runtime's own. */
+export const recordedBuilders = async (runtimeDir: string): Promise<readonly BuilderId[]> =>
+  ((await unlessMissing(readdir(runtimeDir))) ?? []).filter((name) => !name.startsWith('.')) as BuilderId[]
+
+/** False if the builder has a directory already. */
+export const makeDirectory = async (directory: string): Promise<boolean> => {
+  try {
+    await mkdir(directory, {mode: 0o700})
+    return true
+  } catch (error) {
+    if (isCode(error, 'EEXIST')) return false
+    throw error
+  }
+}
+
+export const writeRecord = async (directory: string, record: BuilderRecord): Promise<void> => {
+  await writeFile(join(directory, 'record.part'), JSON.stringify(record))
+  await rename(join(directory, 'record.part'), join(directory, 'record.json'))
+}
+
+/** Null if the agent died before it wrote one. */
+export const readRecord = async (directory: string): Promise<BuilderRecord | null> => {
+  const text = await unlessMissing(readFile(join(directory, 'record.json'), 'utf8'))
+  return text === null ? null : (JSON.parse(text) as BuilderRecord)
+}
+
+/** Its last words; null while it lives, and if it ended without any. */
+export const readExit = async (directory: string): Promise<BuilderExit | null> => {
+  const text = await unlessMissing(readFile(join(directory, 'exit'), 'utf8'))
+  return text === null ? null : parseExit(text)
+}
+
+/** The text of one of its files, null if it isn't there. */
+export const readOwn = async (directory: string, name: string): Promise<string | null> =>
+  await unlessMissing(readFile(join(directory, name), 'utf8'))
+
+/** For keys: nobody but root may read them. */
+export const writeSecret = async (directory: string, name: string, text: string): Promise<void> => {
+  await writeFile(join(directory, name), text, {mode: 0o600})
+  await chmod(join(directory, name), 0o600)
+}
+
+export const removeDirectory = async (directory: string): Promise<void> =>
+  await rm(directory, {recursive: true, force: true})
+
+/** The last lines of what a builder's programs said, for an error message. */
+export const lastLines = async (directory: string, count: number): Promise<string> => {
+  const texts = await Promise.all(['stdout', 'stderr'].map((name) => readOwn(directory, name)))
+  return texts
+    .flatMap((text) => text?.trim().split('\n') ?? [])
+    .filter((line) => line !== '')
+    .slice(-count)
+    .join('\n')
+}
+
+const unlessMissing = async <Result>(promise: Promise<Result>): Promise<Result | null> => {
+  try {
+    return await promise
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return null
+    throw error
+  }
+}
+
+const isCode = (error: unknown, code: string): boolean => error instanceof Error && 'code' in error && error.code === code

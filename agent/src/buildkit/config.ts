@@ -1,0 +1,50 @@
+/** What a buildkitd is told. All paths are as its own mount namespace shows them (builder/enter.sh). */
+export type DaemonConfig = {
+  readonly runc: string
+  readonly platforms: readonly string[]
+  readonly cgroupParent: string
+}
+
+/** Where enter.sh puts things inside a builder's mount namespace. */
+export const inside = {own: '/run/hearth', root: '/run/cache'} as const
+
+/**
+ * buildkitd.toml. No garbage collection by itself (it would run one second into the first build; the agent prunes between
+ * builds), no probing for what we state, the network of its own namespace, steps in the builder's cgroup.
+ */
+export const renderDaemonConfig = ({runc, platforms, cgroupParent}: DaemonConfig): string => {
+  const platformList = `[${platforms.map(quote).join(', ')}]`
+  return [
+    `root = ${quote(inside.root)}`,
+    '[grpc]',
+    `address = ["unix://${inside.own}/buildkitd.sock", "fd://"]`,
+    '[grpc.tls]',
+    `cert = ${quote(`${inside.own}/server.pem`)}`,
+    `key = ${quote(`${inside.own}/server.key`)}`,
+    `ca = ${quote(`${inside.own}/ca.pem`)}`,
+    '[otel]',
+    `socketPath = ${quote(`${inside.own}/otel.sock`)}`,
+    '[history]',
+    'maxEntries = 100',
+    '[system]',
+    'platformsCacheMaxAge = "-1s"',
+    'maxRegistryConcurrency = 16',
+    '[cdi]',
+    'disabled = true',
+    '[worker.containerd]',
+    'enabled = false',
+    `platforms = ${platformList}`,
+    '[worker.oci]',
+    'enabled = true',
+    `platforms = ${platformList}`,
+    'snapshotter = "overlayfs"',
+    'gc = false',
+    'networkMode = "host"',
+    `binary = ${quote(runc)}`,
+    `defaultCgroupParent = ${quote(cgroupParent)}`,
+    '',
+  ].join('\n')
+}
+
+/** A TOML basic string takes JSON's escapes. */
+const quote = (text: string): string => JSON.stringify(text)

@@ -1,0 +1,162 @@
+import {
+  type CallOptions,
+  type ClientReadableStream,
+  credentials,
+  loadPackageDefinition,
+  type ServiceClientConstructor,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js'
+import {loadSync} from '@grpc/proto-loader'
+import {fileURLToPath} from 'node:url'
+import {buildkitProto} from '@hearth/proto/buildkit'
+
+// BuildKit's control API over a builder's own unix socket. What comes back has the shapes of buildkit.proto: numbers for 64-bit
+// integers, strings for enums, null for a message that is not there.
+
+export type Timestamp = {readonly seconds: number; readonly nanos: number}
+export type HistoryRecord = {
+  readonly Ref: string
+  readonly error: {readonly code: number; readonly message: string} | null
+  readonly CreatedAt: Timestamp | null
+  readonly CompletedAt: Timestamp | null
+  readonly numCachedSteps: number
+  readonly numTotalSteps: number
+  readonly externalError: {readonly digest: string; readonly size: number} | null
+}
+export type HistoryEvent = {readonly type: 'STARTED' | 'COMPLETE' | 'DELETED'; readonly record: HistoryRecord | null}
+export type Vertex = {
+  readonly digest: string
+  readonly name: string
+  readonly cached: boolean
+  readonly started: Timestamp | null
+  readonly completed: Timestamp | null
+  readonly error: string
+}
+export type VertexStatus = {
+  readonly ID: string
+  readonly vertex: string
+  readonly current: number
+  readonly total: number
+  readonly started: Timestamp | null
+  readonly completed: Timestamp | null
+}
+export type VertexLog = {readonly vertex: string; readonly msg: Buffer}
+export type VertexWarning = {readonly vertex: string; readonly short: Buffer}
+export type StatusPart = {
+  readonly vertexes: readonly Vertex[]
+  readonly statuses: readonly VertexStatus[]
+  readonly logs: readonly VertexLog[]
+  readonly warnings: readonly VertexWarning[]
+}
+
+/** A call to a daemon failed; `code` is gRPC's. */
+export class DaemonCallError extends Error {
+  override readonly name = 'DaemonCallError'
+  readonly code: number
+
+  constructor(method: string, cause: ServiceError) {
+    super(`buildkitd did not answer ${method}: ${cause.details}`, {cause})
+    this.code = cause.code
+  }
+
+  /** The daemon has no such record. */
+  get notFound(): boolean {
+    return this.code === status.NOT_FOUND
+  }
+}
+
+/** One connection to a daemon. Every call throws `DaemonCallError`, or the signal's reason. */
+export interface Control {
+  /** Waits until the daemon answers, for at most `deadlineMs`. */
+  ready(deadlineMs: number, signal: AbortSignal): Promise<void>
+  /** Ends by itself: all active builds, then all finished ones. */
+  history(signal: AbortSignal): Promise<readonly HistoryEvent[]>
+  /** Progress of a finished build, as it was reported. */
+  status(ref: string, each: (part: StatusPart) => void, signal: AbortSignal): Promise<void>
+  deleteRecord(ref: string, signal: AbortSignal): Promise<void>
+  usedBytes(signal: AbortSignal): Promise<number>
+  prune(maxUsedSpace: number, signal: AbortSignal): Promise<void>
+  close(): void
+}
+
+export type ConnectControl = (socket: string) => Control
+
+const callMs = 15_000
+const pruneMs = 120_000
+
+/** Loads the definitions once; the function that it returns opens a connection, which the caller closes. */
+export const loadControl = (): ConnectControl => {
+  const definition = loadSync(fileURLToPath(buildkitProto), {keepCase: true, longs: Number, enums: String, defaults: true})
+  const Client = (
+    loadPackageDefinition(definition) as unknown as {moby: {buildkit: {v1: {Control: ServiceClientConstructor}}}}
+  ).moby.buildkit.v1.Control
+  return (socket) => {
+    const client = new Client(`unix:${socket}`, credentials.createInsecure(), {
+      'grpc.initial_reconnect_backoff_ms': 5, // the socket is there a moment before it listens
+      'grpc.max_reconnect_backoff_ms': 100,
+      'grpc.max_receive_message_length': 64 * 1024 * 1024,
+      'grpc.service_config_disable_resolution': 1,
+    })
+    return controlOver(client as unknown as Methods)
+  }
+}
+
+type Unary = (request: object, options: Partial<CallOptions>, done: (error: ServiceError | null, reply: unknown) => void) => {cancel(): void}
+type Streaming = (request: object, options: Partial<CallOptions>) => ClientReadableStream<unknown>
+type Methods = {Info: Unary; DiskUsage: Unary; UpdateBuildHistory: Unary; Prune: Streaming; Status: Streaming; ListenBuildHistory: Streaming} & {
+  waitForReady(deadline: Date, done: (error?: Error) => void): void
+  close(): void
+}
+
+const controlOver = (client: Methods): Control => {
+  const unary = async (method: 'Info' | 'DiskUsage' | 'UpdateBuildHistory', request: object, ms: number, signal: AbortSignal) => {
+    signal.throwIfAborted()
+    const {promise, resolve, reject} = Promise.withResolvers<unknown>()
+    const call = client[method](request, {deadline: Date.now() + ms, waitForReady: method === 'Info'} as Partial<CallOptions>, (error, reply) =>
+      error ? reject(signal.aborted ? signal.reason : new DaemonCallError(method, error)) : resolve(reply),
+    )
+    return await cancelledBy(signal, call, promise)
+  }
+  const stream = async <Part>(
+    method: 'Prune' | 'Status' | 'ListenBuildHistory',
+    request: object,
+    each: (part: Part) => void,
+    ms: number,
+    signal: AbortSignal,
+  ) => {
+    signal.throwIfAborted()
+    const {promise, resolve, reject} = Promise.withResolvers<void>()
+    const call = client[method](request, {deadline: Date.now() + ms})
+    call.on('data', each)
+    call.on('end', resolve)
+    call.on('error', (error: ServiceError) => reject(signal.aborted ? signal.reason : new DaemonCallError(method, error)))
+    await cancelledBy(signal, call, promise)
+  }
+  return {
+    ready: async (deadlineMs, signal) => void (await unary('Info', {}, deadlineMs, signal)),
+    history: async (signal) => {
+      const events: HistoryEvent[] = []
+      await stream('ListenBuildHistory', {EarlyExit: true}, (event: HistoryEvent) => events.push(event), callMs, signal)
+      return events
+    },
+    status: async (ref, each, signal) => await stream('Status', {Ref: ref}, each, callMs, signal),
+    deleteRecord: async (ref, signal) => void (await unary('UpdateBuildHistory', {Ref: ref, Delete: true}, callMs, signal)),
+    usedBytes: async (signal) => {
+      const usage = (await unary('DiskUsage', {}, callMs, signal)) as {record: readonly {Size: number}[]}
+      return usage.record.reduce((sum, {Size}) => sum + Size, 0)
+    },
+    prune: async (maxUsedSpace, signal) => await stream('Prune', {all: true, maxUsedSpace}, () => undefined, pruneMs, signal),
+    close: () => client.close(),
+  }
+}
+
+const cancelledBy = async <Result>(signal: AbortSignal, call: {cancel(): void}, outcome: Promise<Result>): Promise<Result> => {
+  const cancel = () => call.cancel()
+  signal.addEventListener('abort', cancel, {once: true})
+  try {
+    return await outcome
+  } finally {
+    signal.removeEventListener('abort', cancel)
+  }
+}

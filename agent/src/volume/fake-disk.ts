@@ -1,0 +1,118 @@
+import type {Random} from '@hearth/proto/clock'
+import type {CopyId, Epoch, GenerationId} from '@hearth/proto/ids'
+
+/** One named block of a file system, stamped with the epoch of the attachment under which it was written. */
+export type FakeBlock = {readonly text: string; readonly epoch: Epoch}
+/** What an image holds: nothing, a file system that mkfs did not finish, garbage, or a file system. */
+export type FakeContent = 'blank' | 'half-made' | 'garbage' | {readonly filesystem: CopyId}
+export type FakeImage = {content: FakeContent; blocks: Map<string, FakeBlock>}
+export type FakeCopy = {
+  readonly image: FakeImage
+  readonly unsynced: Map<string, FakeBlock>
+  readonly holders: Set<string>
+  attachment: {readonly device: string; readonly epoch: Epoch} | null
+  epochSeen: number
+}
+
+/** What happened to the volumes, in order, for whoever audits. */
+export type FakeVolumeEvent =
+  | {readonly type: 'attached' | 'detached' | 'mounted' | 'unmounted'; readonly copy: CopyId; readonly epoch: Epoch}
+  | {readonly type: 'wrote'; readonly copy: CopyId; readonly epoch: Epoch; readonly name: string}
+  | {
+      readonly type: 'read'
+      readonly copy: CopyId
+      readonly epoch: Epoch
+      readonly name: string
+      readonly writtenUnder: Epoch
+    }
+  | {readonly type: 'sealed'; readonly copy: CopyId; readonly generation: GenerationId}
+  | {readonly type: 'cloned'; readonly copy: CopyId; readonly generation: GenerationId}
+  | {readonly type: 'formatted' | 'created' | 'deletedCopy'; readonly copy: CopyId}
+  | {readonly type: 'deletedGeneration'; readonly generation: GenerationId}
+
+/**
+ * The volumes of one imagined host, and what its kernel would do. It outlives agents: `createFakeVolumes` on the same disk is an agent
+ * that restarted. Builders reach it as through a device: `mount`, `write`, `read`, `sync`, `unmount`.
+ */
+export class FakeDisk {
+  readonly copies = new Map<CopyId, FakeCopy>()
+  readonly generations = new Map<GenerationId, FakeImage>()
+  /** Half-made things, that an interrupted act left. */
+  readonly parts = new Set<string>()
+  readonly #onEvent: (event: FakeVolumeEvent) => void
+  #devices = 0
+
+  constructor({onEvent = () => undefined}: {onEvent?: (event: FakeVolumeEvent) => void} = {}) {
+    this.#onEvent = onEvent
+  }
+
+  note(event: FakeVolumeEvent): void {
+    this.#onEvent(event)
+  }
+
+  /** Names are never reused, so that a late use of an old one is seen. */
+  newDevice(): string {
+    return `/dev/fake${this.#devices++}`
+  }
+
+  /** Throws if nothing mountable is behind the device. The holder keeps it busy until it unmounts. */
+  mount(device: string, holder: string): void {
+    const {copy, on, epoch} = this.#attached(device)
+    if (typeof on.image.content === 'string') throw new Error(`${device} holds no file system: ${on.image.content}`)
+    on.holders.add(holder)
+    this.note({type: 'mounted', copy, epoch})
+  }
+
+  /** Flushes and lets go, as the end of a mount namespace does too. Nothing to do is success. */
+  unmount(device: string, holder: string): void {
+    const {copy, on, epoch} = this.#attached(device)
+    if (!on.holders.delete(holder)) return
+    this.#flush(on)
+    this.note({type: 'unmounted', copy, epoch})
+  }
+
+  /** Stays unsynced until `sync` or `unmount`. */
+  write(device: string, name: string, text: string): void {
+    const {copy, on, epoch} = this.#mounted(device)
+    on.unsynced.set(name, {text, epoch})
+    this.note({type: 'wrote', copy, epoch, name})
+  }
+
+  read(device: string, name: string): string | null {
+    const {copy, on, epoch} = this.#mounted(device)
+    const block = on.unsynced.get(name) ?? on.image.blocks.get(name)
+    if (block) this.note({type: 'read', copy, epoch, name, writtenUnder: block.epoch})
+    return block?.text ?? null
+  }
+
+  sync(device: string): void {
+    this.#flush(this.#mounted(device).on)
+  }
+
+  /** Power loss: nothing is attached or mounted any more, and of what was not synced each block is lost or not, by chance. */
+  crash(random: Pick<Random, 'number'>): void {
+    for (const on of this.copies.values()) {
+      for (const [name, block] of on.unsynced) if (random.number() < 0.5) on.image.blocks.set(name, block)
+      on.unsynced.clear()
+      on.holders.clear()
+      on.attachment = null
+    }
+  }
+
+  #attached(device: string): {copy: CopyId; on: FakeCopy; epoch: Epoch} {
+    for (const [copy, on] of this.copies)
+      if (on.attachment?.device === device) return {copy, on, epoch: on.attachment.epoch}
+    throw new Error(`no such device: ${device}`)
+  }
+
+  #mounted(device: string): {copy: CopyId; on: FakeCopy; epoch: Epoch} {
+    const attached = this.#attached(device)
+    if (attached.on.holders.size === 0) throw new Error(`${device} is not mounted`)
+    return attached
+  }
+
+  #flush(on: FakeCopy): void {
+    for (const [name, block] of on.unsynced) on.image.blocks.set(name, block)
+    on.unsynced.clear()
+  }
+}

@@ -1,0 +1,90 @@
+import {JoinedHost, JoinHost, RenewHost} from '@hearth/proto/api'
+import type {Log, Random} from '@hearth/proto/clock'
+import {type Architecture, architectures} from '@hearth/proto/common'
+import type {BuildId, HostId} from '@hearth/proto/ids'
+import {Type} from 'typebox'
+import {ApiFailure} from '../api-failure.ts'
+import type {Authority} from '../auth/authority.ts'
+import type {Tokens} from '../auth/tokens.ts'
+import type {Fleet} from '../fleet.ts'
+import {hostRoute, openRoute, param, type Route} from './route.ts'
+
+const logLimitBytes = 16 * 1024 * 1024
+
+export type AgentRoutesDeps = {
+  readonly fleet: Fleet
+  readonly tokens: Tokens
+  readonly authority: Authority
+  readonly random: Random
+  readonly log: Log
+}
+
+export const agentRoutes = (deps: AgentRoutesDeps): readonly Route[] => {
+  const {fleet, authority} = deps
+  return [
+    openRoute(
+      {
+        method: 'POST',
+        path: '/agent/v1/join',
+        summary: 'Join a host with a one-time token; the host keeps its private key',
+        body: JoinHost,
+        answer: JoinedHost,
+      },
+      ({body}) => joinHost(body, deps),
+    ),
+    hostRoute(
+      {
+        method: 'POST',
+        path: '/agent/v1/renew',
+        summary: "Renew the asking host's certificate",
+        body: RenewHost,
+        answer: JoinedHost,
+      },
+      async ({body}, host) => {
+        const certificatePem = await authority.signHost(body.certificateRequestPem, host)
+        return {host, certificatePem, caPem: authority.caPem}
+      },
+    ),
+    hostRoute(
+      {
+        method: 'PUT',
+        path: '/agent/v1/builds/:id/logs/:architecture',
+        summary: 'Keep the log of a lease that the asking host served; text/plain',
+        body: Type.String(),
+        answer: null,
+        bodyLimitBytes: logLimitBytes,
+      },
+      (call, host) =>
+        fleet.storeLog(host, param(call, 'id') as BuildId, architectureOf(param(call, 'architecture')), call.body),
+    ),
+  ]
+}
+
+/**
+ * The certificate comes first, then the token is spent, then the host is registered: a request that fails on the way costs no
+ * token, and of two with the same token one gets nothing.
+ */
+const joinHost = async (
+  body: JoinHost,
+  {fleet, tokens, authority, random, log}: AgentRoutesDeps,
+): Promise<JoinedHost> => {
+  const token = await tokens.verifyJoin(body.token)
+  const host = `h-${random.name(8)}` as HostId
+  const certificatePem = await authority.signHost(body.certificateRequestPem, host)
+  await tokens.spend(token.id)
+  const joinedBy = token.name || `token ${token.id}`
+  try {
+    await fleet.registerHost({id: host, name: body.name, architecture: body.architecture, joinedBy})
+  } catch (error) {
+    await tokens.unspend(token.id)
+    throw error
+  }
+  log.info({host, name: body.name, token: token.id}, 'a host joined')
+  return {host, certificatePem, caPem: authority.caPem}
+}
+
+const architectureOf = (text: string): Architecture => {
+  const known = architectures.find((architecture) => architecture === text)
+  if (known) return known
+  throw new ApiFailure(400, 'invalid', `/architecture must be one of ${architectures.join(', ')}, not '${text}'`)
+}

@@ -1,0 +1,85 @@
+import {accessSync, constants, writeFileSync} from 'node:fs'
+import {delimiter, dirname, join} from 'node:path'
+import type {LeaseConnection} from '@hearth/proto/api'
+import {InfrastructureError} from '../failures.ts'
+
+/** One build as buildctl is to run it, without its connection. */
+export type Solve = {
+  readonly options: Readonly<Record<string, string>>
+  readonly locals: Readonly<Record<string, string>>
+  readonly layouts: Readonly<Record<string, string>>
+  readonly exports: readonly string[]
+  readonly secrets: readonly string[]
+  readonly ssh: readonly string[]
+  readonly progress: string
+  readonly metadataFile: string | null
+}
+
+/** The arguments after `buildctl` and its connection. */
+export const solveArguments = (solve: Solve): readonly string[] => [
+  'build',
+  '--frontend=dockerfile.v0',
+  `--progress=${solve.progress}`,
+  ...Object.entries(solve.locals).map(([name, path]) => `--local=${name}=${path}`),
+  ...Object.entries(solve.layouts).map(([name, path]) => `--oci-layout=${name}=${path}`),
+  ...Object.entries(solve.options).map(([name, value]) => `--opt=${name}=${value}`),
+  ...solve.exports.map((value) => `--output=${value}`),
+  ...solve.secrets.map((value) => `--secret=${value}`),
+  ...solve.ssh.map((value) => `--ssh=${value}`),
+  ...(solve.metadataFile === null ? [] : [`--metadata-file=${solve.metadataFile}`]),
+]
+
+/** Writes key and certificates into `directory`, 0600, and returns the arguments that use them. */
+export const connectionArguments = (
+  {endpoints, caPem, certificatePem}: LeaseConnection,
+  privateKeyPem: string,
+  directory: string,
+): readonly string[] => {
+  const endpoint = endpoints.find(({kind, address, port}) => kind === 'tcp' && address && port)
+  if (!endpoint?.address) {
+    const kinds = endpoints.map(({kind}) => kind).join(', ')
+    throw new InfrastructureError(
+      `this hearth is too old for that fleet: it knows no way to a builder by ${kinds || 'nothing'}`,
+    )
+  }
+  const files = {ca: caPem, cert: certificatePem, key: privateKeyPem}
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, `${name}.pem`), text, {mode: 0o600})
+  const host = endpoint.address.includes(':') ? `[${endpoint.address}]` : endpoint.address
+  return [
+    `--addr=tcp://${host}:${endpoint.port}`,
+    `--tlscacert=${join(directory, 'ca.pem')}`,
+    `--tlscert=${join(directory, 'cert.pem')}`,
+    `--tlskey=${join(directory, 'key.pem')}`,
+    `--tlsservername=${endpoint.serverName ?? endpoint.address}`,
+  ]
+}
+
+/** HEARTH_BUILDCTL, then beside this program (set-up puts it into build/toolchain/bin), then PATH. */
+export const findBuildctl = (environment: NodeJS.ProcessEnv, programDirectory: string): string => {
+  const named = environment['HEARTH_BUILDCTL']
+  if (named) {
+    if (isProgram(named)) return named
+    throw new InfrastructureError(`HEARTH_BUILDCTL is ${named}, which is not a program`)
+  }
+  const candidates = [
+    ...ancestors(programDirectory).map((directory) => join(directory, 'build', 'toolchain', 'bin', 'buildctl')),
+    ...(environment['PATH'] ?? '').split(delimiter).map((directory) => join(directory, 'buildctl')),
+  ]
+  const found = candidates.find(isProgram)
+  if (found) return found
+  throw new InfrastructureError(
+    'buildctl is missing: run make setup in the Hearth directory, or name one with HEARTH_BUILDCTL',
+  )
+}
+
+const ancestors = (directory: string): readonly string[] =>
+  dirname(directory) === directory ? [directory] : [directory, ...ancestors(dirname(directory))]
+
+const isProgram = (path: string): boolean => {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false // not there, or not ours to run: the next candidate is tried
+  }
+}

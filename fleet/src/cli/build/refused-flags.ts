@@ -1,0 +1,38 @@
+const limits = 'a builder has the limits of its slot: see hearth hosts show'
+const classic = "it belongs to docker's classic builder"
+
+/** Flags of `docker build` and `docker buildx build` that Hearth refuses by name, each with what to do instead. */
+export const refusedFlags: Readonly<Record<string, string>> = {
+  memory: limits,
+  'memory-swap': limits,
+  'cpu-period': limits,
+  'cpu-quota': limits,
+  'cpu-shares': limits,
+  'cpuset-cpus': limits,
+  'cpuset-mems': limits,
+  ulimit: 'set it in the RUN step with ulimit',
+  'shm-size': 'use RUN --mount=type=tmpfs,target=/dev/shm,size=… in the Dockerfile',
+  'cgroup-parent': 'every builder has a cgroup of its own',
+  isolation: 'it is for Windows containers',
+  'security-opt': classic,
+  squash: `${classic}; use a multi-stage build`,
+  compress: `${classic}; only what changed is sent anyway`,
+  'force-rm': `${classic}; no containers are left behind`,
+  rm: `${classic}; no containers are left behind`,
+  'disable-content-trust': classic,
+  stream: classic,
+  builder: 'Hearth chooses the host; --platform chooses the architecture',
+  call: 'only building is supported: leave it out',
+  check: 'only building is supported: leave it out',
+  print: 'only building is supported: leave it out',
+  allow: 'builders give no extra rights to RUN steps',
+  annotation: 'use --label, or -o type=image,annotation.KEY=VALUE,…',
+  device: 'builders have no devices',
+  'no-builder-cache': 'use --no-cache',
+  policy: 'source policies are not supported',
+  invoke: 'debugging a build is not supported',
+  'server-config': 'the builder is configured by the fleet',
+  root: 'the builder is configured by the fleet',
+  detach: 'run it in the background of your shell instead',
+  debug: 'use --progress plain',
+}

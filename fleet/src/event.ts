@@ -1,0 +1,92 @@
+import type {BuildState} from './builds/state.ts'
+import type {Architecture, FinalState} from '@hearth/proto/common'
+import type {
+  BuilderId,
+  BuildId,
+  CopyId,
+  Epoch,
+  GenerationId,
+  HostId,
+  LeaseId,
+  ProjectId,
+  Revision,
+  Term,
+} from '@hearth/proto/ids'
+
+/**
+ * All that the fleet decides, as values, each recorded once and only after it was committed. The log shows them; the
+ * auditor of the simulation checks the promises from them alone.
+ */
+export type FleetEvent =
+  | {readonly type: 'fleetStarted'; readonly term: Term}
+  | {readonly type: 'hostRegistered'; readonly host: HostId; readonly architecture: Architecture}
+  | {readonly type: 'hostConnected'; readonly host: HostId; readonly connection: string; readonly bootId: string}
+  | {readonly type: 'hostLost'; readonly host: HostId}
+  | {readonly type: 'hostScheduling'; readonly host: HostId; readonly schedulable: boolean; readonly draining: boolean}
+  | {readonly type: 'hostRemoved'; readonly host: HostId}
+  | {
+      readonly type: 'buildCreated'
+      readonly build: BuildId
+      readonly project: ProjectId
+      readonly architectures: readonly Architecture[]
+    }
+  | {
+      readonly type: 'leasePlaced'
+      readonly build: BuildId
+      readonly lease: LeaseId
+      readonly builder: BuilderId
+      readonly host: HostId
+      readonly copy: CopyId
+      readonly epoch: Epoch
+      readonly warm: boolean
+    }
+  | {readonly type: 'leaseReady'; readonly build: BuildId; readonly lease: LeaseId; readonly builder: BuilderId}
+  | {readonly type: 'leaseRequeued'; readonly build: BuildId; readonly lease: LeaseId; readonly why: string}
+  | {
+      readonly type: 'leaseEnded'
+      readonly build: BuildId
+      readonly lease: LeaseId
+      readonly outcome: FinalState
+      readonly reason: string | null
+    }
+  | {readonly type: 'buildEnded'; readonly build: BuildId; readonly state: BuildState; readonly reason: string | null}
+  | {
+      readonly type: 'copyGranted'
+      readonly copy: CopyId
+      readonly host: HostId
+      readonly epoch: Epoch
+      readonly builder: BuilderId
+      readonly from: GenerationId | null
+    }
+  | {readonly type: 'copyCreated'; readonly copy: CopyId; readonly host: HostId; readonly from: GenerationId | null}
+  | {readonly type: 'copyFreed'; readonly copy: CopyId; readonly generation: GenerationId}
+  | {readonly type: 'copyAbandoned'; readonly copy: CopyId; readonly epoch: Epoch; readonly why: string}
+  | {readonly type: 'copyCondemned'; readonly copy: CopyId}
+  | {readonly type: 'copyDeleted'; readonly copy: CopyId}
+  | {readonly type: 'builderTerminated'; readonly builder: BuilderId; readonly host: HostId; readonly reason: string}
+  | {
+      readonly type: 'builderReleased'
+      readonly builder: BuilderId
+      readonly host: HostId
+      readonly copy: CopyId
+      readonly epoch: Epoch
+      readonly clean: boolean
+      readonly reason: string
+    }
+  | {
+      readonly type: 'generationSealed'
+      readonly volume: string
+      readonly generation: GenerationId
+      readonly number: number
+      readonly copy: CopyId
+      readonly epoch: Epoch
+    }
+  | {readonly type: 'generationDropped'; readonly generation: GenerationId}
+  | {
+      readonly type: 'headChanged'
+      readonly volume: string
+      readonly generation: GenerationId | null
+      readonly copy: CopyId | null
+      readonly epoch: Epoch | null
+    }
+  | {readonly type: 'desiredSent'; readonly host: HostId; readonly term: Term; readonly revision: Revision}

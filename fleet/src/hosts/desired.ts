@@ -1,0 +1,63 @@
+import type {DesiredBuilder, DesiredCopy, DesiredLease} from '@hearth/proto/desired'
+import type {Desired} from '@hearth/proto/fleet-message'
+import type {Term} from '@hearth/proto/ids'
+import type {BuilderRecord, CopyRecord, GenerationRecord, HostRecord, LeaseRecord} from '../store/records.ts'
+
+/** The rows that concern one host. `keys`: the client's public key of each build that has a lease here. */
+export type HostRows = {
+  readonly host: HostRecord
+  readonly builders: readonly BuilderRecord[]
+  readonly leases: readonly LeaseRecord[]
+  readonly keys: ReadonlyMap<string, string>
+  readonly copies: readonly CopyRecord[]
+  readonly generations: readonly GenerationRecord[]
+  readonly volumeSizeBytes: number
+  readonly drainLeftMs: number | null
+}
+
+/**
+ * What a host is to do, from its rows. Pure. A builder is listed until its release was processed, an outcome is acknowledged by its
+ * lease being gone. An abandoned copy is not listed, so that its host keeps it and never makes it anew.
+ */
+export const desiredState = (rows: HostRows, term: Term): Desired => ({
+  type: 'desired',
+  term,
+  revision: rows.host.revision,
+  builders: rows.builders.map((builder) => desiredBuilder(builder, rows)),
+  copies: rows.copies
+    .filter(({state}) => state !== 'abandoned')
+    .map((copy): DesiredCopy => {
+      const {id, project, architecture, from, filesystem, state} = copy
+      const want = state === 'deleting' ? 'absent' : 'present'
+      return {copy: id, project, architecture, from, filesystem, sizeBytes: rows.volumeSizeBytes, want}
+    }),
+  generations: rows.generations.map(({id, state}) => ({
+    generation: id,
+    want: state === 'deleting' ? 'absent' : 'present',
+  })),
+  drain: rows.host.drain && {reason: rows.host.drain.reason, remainingMs: rows.drainLeftMs},
+})
+
+const desiredBuilder = (builder: BuilderRecord, rows: HostRows): DesiredBuilder => {
+  const {id, project, architecture, trust, copy, epoch, limits, maxUsedSpaceBytes, want, reason, seal} = builder
+  const lease = rows.leases.find((candidate) => candidate.id === builder.lease)
+  return {
+    builder: id,
+    project,
+    architecture,
+    trust,
+    copy,
+    epoch,
+    limits,
+    maxUsedSpaceBytes,
+    lease: lease && lease.builder === id ? desiredLease(lease, rows) : null,
+    want,
+    reason,
+    seal,
+  }
+}
+
+const desiredLease = ({id, build, finishing, cancel}: LeaseRecord, {keys}: HostRows): DesiredLease => {
+  const key = keys.get(build)
+  return {build, lease: id, clients: key ? [key] : [], finishing, cancel}
+}

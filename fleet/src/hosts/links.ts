@@ -1,0 +1,97 @@
+import type {Observed} from '@hearth/proto/agent-message'
+import type {BuilderId, CopyId, GenerationId, HostId} from '@hearth/proto/ids'
+import type {HostUsage, ObservedBuilder} from '@hearth/proto/observed'
+import type {AgentConnection} from '../fleet.ts'
+
+export type Link = {readonly agent: AgentConnection; readonly agentInstance: string}
+/** `since`: wall clock, when the phase was first reported. `foreign`: builders that the store does not know. */
+export type HostReport = {
+  readonly builders: ReadonlyMap<BuilderId, {readonly seen: ObservedBuilder; readonly since: number}>
+  readonly foreign: readonly ObservedBuilder[]
+  readonly usage: HostUsage | null
+  readonly copyBytes: ReadonlyMap<CopyId, number>
+  readonly generationBytes: ReadonlyMap<GenerationId, number>
+}
+const nothing: HostReport = {
+  builders: new Map(),
+  foreign: [],
+  usage: null,
+  copyBytes: new Map(),
+  generationBytes: new Map(),
+}
+
+/** The connections of agents and what each host said last. Not in the store: after a restart every agent says it again. */
+export class Links {
+  readonly #links = new Map<HostId, Link>()
+  readonly #heard = new Map<HostId, {readonly now: number; readonly at: number}>()
+  readonly #reports = new Map<HostId, HostReport>()
+  readonly #startedAt: number
+  readonly #offlineAfterMs: number
+
+  /** `startedAt`: monotonic; silence before it doesn't count. */
+  constructor(startedAt: number, offlineAfterMs: number) {
+    this.#startedAt = startedAt
+    this.#offlineAfterMs = offlineAfterMs
+  }
+
+  link(host: HostId): Link | null {
+    return this.#links.get(host) ?? null
+  }
+
+  isCurrent(agent: AgentConnection): boolean {
+    return this.#links.get(agent.host)?.agent.connection === agent.connection
+  }
+
+  connect(link: Link) {
+    this.#links.set(link.agent.host, link)
+  }
+
+  disconnect(host: HostId) {
+    this.#links.delete(host)
+  }
+
+  hear(host: HostId, now: number, at: number) {
+    this.#heard.set(host, {now, at})
+  }
+
+  silentMs(host: HostId, now: number): number {
+    return now - (this.#heard.get(host)?.now ?? this.#startedAt)
+  }
+
+  heardAt(host: HostId): number | null {
+    return this.#heard.get(host)?.at ?? null
+  }
+
+  isOnline(host: HostId, now: number): boolean {
+    return this.#links.has(host) && this.silentMs(host, now) < this.#offlineAfterMs
+  }
+
+  report(host: HostId): HostReport {
+    return this.#reports.get(host) ?? nothing
+  }
+
+  /** Replaces what is known of the builders; phases that did not change keep their time. */
+  setBuilders(host: HostId, builders: readonly ObservedBuilder[], foreign: readonly ObservedBuilder[], at: number) {
+    const before = this.report(host)
+    const entries = builders.map((seen) => {
+      const known = before.builders.get(seen.builder)
+      return [seen.builder, {seen, since: known?.seen.phase === seen.phase ? known.since : at}] as const
+    })
+    this.#reports.set(host, {...before, builders: new Map(entries), foreign})
+  }
+
+  setUsage(host: HostId, {usage, copies, generations}: Observed) {
+    this.#reports.set(host, {
+      ...this.report(host),
+      usage,
+      copyBytes: new Map(copies.map(({copy, usedBytes}) => [copy, usedBytes])),
+      generationBytes: new Map(generations.map(({generation, usedBytes}) => [generation, usedBytes])),
+    })
+  }
+
+  forget(host: HostId) {
+    this.#links.delete(host)
+    this.#heard.delete(host)
+    this.#reports.delete(host)
+  }
+}

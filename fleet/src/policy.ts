@@ -1,0 +1,63 @@
+import type {HostId} from '@hearth/proto/ids'
+
+/** What an operator may decide. All times are durations in milliseconds, counted on the monotonic clock. */
+export type Policy = {
+  readonly heartbeatMs: number
+  /** Silence after which a host counts as offline, and after which what it held is given up. */
+  readonly offlineAfterMs: number
+  readonly lostAfterMs: number
+  /** How long an unused builder stays warm; 0: it is terminated as soon as its build ends. */
+  readonly warmIdleMs: number
+  /** How long a build waits for the host that holds its cache, before it starts cold elsewhere. */
+  readonly localWaitMs: number
+  readonly clientLostAfterMs: number
+  /** How often a lease is placed, at most: a builder that does not start is tried once more. */
+  readonly maxAttempts: number
+  readonly keepGenerations: number
+  readonly keepAbandonedMs: number
+  readonly volumeSizeBytes: number
+  /** Share of a volume that BuildKit's cache may fill, 0 to 1. */
+  readonly maxUsedSpaceShare: number
+  readonly cpuWeight: number
+  readonly drainDeadlineMs: number
+  readonly retentionMs: number
+  readonly retentionBuilds: number
+  readonly retentionSweepMs: number
+  /** A longer build log is cut in the middle. */
+  readonly logMaxCharacters: number
+  /** A build may create its project (`hearth up`); on a shared fleet never. */
+  readonly buildsCreateProjects: boolean
+}
+
+/** What the fleet says of itself. `localHost` is the host that it runs on itself (`hearth up`), else null. */
+export type About = {
+  readonly version: string
+  readonly url: string
+  readonly embedded: boolean
+  readonly localHost: HostId | null
+}
+
+const secondMs = 1000
+const minuteMs = 60 * secondMs
+const hourMs = 60 * minuteMs
+
+export const defaultPolicy: Policy = {
+  heartbeatMs: 5 * secondMs,
+  offlineAfterMs: 15 * secondMs,
+  lostAfterMs: 60 * secondMs,
+  warmIdleMs: 10 * minuteMs,
+  localWaitMs: 30 * secondMs,
+  clientLostAfterMs: 30 * secondMs,
+  maxAttempts: 2,
+  keepGenerations: 2,
+  keepAbandonedMs: hourMs,
+  volumeSizeBytes: 50_000_000_000,
+  maxUsedSpaceShare: 0.8,
+  cpuWeight: 100,
+  drainDeadlineMs: hourMs,
+  retentionMs: 30 * 24 * hourMs,
+  retentionBuilds: 10_000,
+  retentionSweepMs: hourMs,
+  logMaxCharacters: 16 * 1024 * 1024,
+  buildsCreateProjects: false,
+}

@@ -1,0 +1,148 @@
+import type {LeaseCache} from '@hearth/proto/api'
+import type {BuilderId, CopyId, Epoch, GenerationId, HostId} from '@hearth/proto/ids'
+import {refreshBuild} from '../builds/lease.ts'
+import {transition} from '../builds/transition.ts'
+import type {Change} from '../change.ts'
+import type {BuilderRecord, CopyRecord, GenerationRecord, HostRecord, LeaseRecord, VolumeRecord} from '../store/records.ts'
+import {chooseCopy, type CopyChoice} from '../volumes/decide.ts'
+import {volumeOf} from '../volumes/volume.ts'
+
+// Invariant: the epoch of an attachment is raised in the transaction that makes its builder, so before any host hears of it.
+
+/** Gives a lease the warm builder of its project. */
+export const leaseWarmBuilder = async (change: Change, lease: LeaseRecord, id: BuilderId) => {
+  const builder = await change.tx.builders.get(id)
+  if (!builder || builder.lease || builder.want !== 'ready') return
+  const usedBytes = change.core.links.report(builder.host).builders.get(id)?.seen.usedBytes ?? null
+  const cache = {...builder.cache, rolledBack: false, sealed: null, why: null, usedBytes}
+  const granted = {...builder, lease: lease.id, lastLease: lease.id, serves: lease.build}
+  await change.putBuilder(granted)
+  await placeLease(change, lease, granted, {warm: true, cache, attempts: lease.attempts})
+}
+
+/** Makes a new builder on a host, on the copy that suits it best. */
+export const grantBuilder = async (change: Change, lease: LeaseRecord, hostId: HostId, note: string | null) => {
+  const {tx} = change
+  const host = await tx.hosts.get(hostId)
+  if (!host) return
+  const volume = await volumeOf(change, lease)
+  const generations = await tx.generations.list({volume: volume.id, state: 'kept'})
+  const copies = await tx.copies.list({volume: volume.id, host: hostId})
+  const {trust, avoid} = lease
+  const choice = chooseCopy({volume, generations, copies, host: hostId, trust, avoid, note})
+  const from = generations.find(({id}) => id === choice.from) ?? null
+  const builderId = `n-${change.core.random.name(10)}` as BuilderId
+  const copy = await attachCopy(change, {volume, host: hostId, choice, from, builder: builderId})
+  const cache = cacheOf(choice, from)
+  const builder = await newBuilder(change, {id: builderId, lease, host, volume, copy, cache, fresh: choice.copy === null})
+  await change.putBuilder(builder)
+  if (trust === 'trusted') await tx.volumes.put({...volume, rollback: null, emptyWhy: null})
+  await placeLease(change, lease, builder, {warm: false, cache, attempts: lease.attempts + 1})
+}
+
+type Attach = {
+  readonly volume: VolumeRecord
+  readonly host: HostId
+  readonly choice: CopyChoice
+  readonly from: GenerationRecord | null
+  readonly builder: BuilderId
+}
+
+const attachCopy = async (change: Change, {volume, host, choice, from, builder}: Attach): Promise<CopyRecord> => {
+  const known = choice.copy && (await change.tx.copies.get(choice.copy))
+  const copy = known || emptyCopy(change.core.random.uuid() as CopyId, volume, host, from)
+  const attached: CopyRecord = {...copy, epoch: (copy.epoch + 1) as Epoch, state: 'attached'}
+  await change.putCopy(attached)
+  const {id, epoch} = attached
+  if (!known) change.event({type: 'copyCreated', copy: id, host, from: attached.from})
+  change.event({type: 'copyGranted', copy: id, host, epoch, builder, from: attached.from})
+  return attached
+}
+
+const emptyCopy = (id: CopyId, volume: VolumeRecord, host: HostId, from: GenerationRecord | null): CopyRecord => ({
+  id,
+  volume: volume.id,
+  project: volume.project,
+  architecture: volume.architecture,
+  host,
+  epoch: 0 as Epoch,
+  filesystem: from?.filesystem ?? id,
+  from: from?.id ?? null,
+  state: 'free',
+  why: null,
+  goneRevision: null,
+})
+
+type NewBuilder = {
+  readonly id: BuilderId
+  readonly lease: LeaseRecord
+  readonly host: HostRecord
+  readonly volume: VolumeRecord
+  readonly copy: CopyRecord
+  readonly cache: LeaseCache
+  readonly fresh: boolean
+}
+
+const newBuilder = async (change: Change, made: NewBuilder): Promise<BuilderRecord> => {
+  const {id, lease, host, volume, copy, cache, fresh} = made
+  const {policy, random} = change.core
+  const {project, projectName, architecture, trust} = lease
+  return {
+    id,
+    host: host.id,
+    project,
+    projectName,
+    architecture,
+    trust,
+    volume: volume.id,
+    copy: copy.id,
+    epoch: copy.epoch,
+    limits: {cpuWeight: policy.cpuWeight, memoryBytes: Math.max(1, Math.floor(host.memoryBytes / Math.max(1, host.slots)))},
+    maxUsedSpaceBytes: Math.floor(policy.volumeSizeBytes * policy.maxUsedSpaceShare),
+    lease: lease.id,
+    lastLease: lease.id,
+    serves: lease.build,
+    want: 'ready',
+    reason: '',
+    seal: trust === 'trusted' ? (`g-${random.name(12)}` as GenerationId) : null,
+    line: volume.line,
+    headAtStart: volume.head,
+    freshCopy: fresh,
+    cache: {from: cache.from, fromSealedAt: cache.fromSealedAt},
+    served: 0,
+    seen: false,
+    failed: false,
+    bootId: host.bootId,
+    revision: await change.nextRevision(host.id),
+    createdAt: change.at,
+  }
+}
+
+const cacheOf = ({rolledBack, why}: CopyChoice, from: GenerationRecord | null): LeaseCache => ({
+  from: from?.number ?? null,
+  fromSealedAt: from?.sealedAt ?? null,
+  rolledBack,
+  sealed: null,
+  why,
+  usedBytes: from?.bytes ?? null,
+})
+
+const placeLease = async (
+  change: Change,
+  lease: LeaseRecord,
+  builder: BuilderRecord,
+  how: Pick<LeaseRecord, 'warm' | 'cache' | 'attempts'>,
+) => {
+  const next = transition(lease.state, 'placed')
+  if (!next) return
+  const {core, now, at, tx} = change
+  const waitedMs = core.stopwatch.elapsedMs(`queue ${lease.id}`, now)
+  const timingsMs = {queue: waitedMs > 0 ? waitedMs : Math.max(0, at - lease.createdAt)}
+  const hostName = (await tx.hosts.get(builder.host))?.name ?? builder.host
+  const place = {host: builder.host, hostName, builder: builder.id, waiting: null}
+  await change.putLease({...lease, ...how, ...place, timingsMs, state: next[0]})
+  await refreshBuild(change, lease.build)
+  const {id, host, copy, epoch} = builder
+  const {build, id: leaseId} = lease
+  change.event({type: 'leasePlaced', build, lease: leaseId, builder: id, host, copy, epoch, warm: how.warm})
+}

@@ -1,0 +1,276 @@
+import type {Architecture, Trust} from '@hearth/proto/common'
+import type {BuilderId, BuildId, HostId, LeaseId, ProjectId} from '@hearth/proto/ids'
+import {explainFull, explainHome, explainNoHost, type Refusal, refusalOf} from './explain.ts'
+
+// Who builds where. Pure: the same input gives the same answer.
+// Invariants: no host gets more builders than it has slots; nothing is placed on a host that is offline, cordoned or draining;
+// a builder serves one lease; a project has one busy builder per architecture; every lease that waits is told why.
+
+/** `order` is the order of arrival; `waitedMs` is how long this lease has been waiting to be placed. */
+export type WaitingLease = {
+  readonly lease: LeaseId
+  readonly build: BuildId
+  readonly project: ProjectId
+  readonly projectName: string
+  readonly architecture: Architecture
+  readonly trust: Trust
+  readonly order: number
+  readonly waitedMs: number
+}
+
+/** `since`: when its state changed, as people read it. `foreign`: builders on it that the fleet does not know. */
+export type PlaceHost = {
+  readonly host: HostId
+  readonly name: string
+  readonly architecture: Architecture
+  readonly online: boolean
+  readonly since: string
+  readonly schedulable: boolean
+  readonly draining: boolean
+  readonly slots: number
+  readonly foreign: number
+}
+
+/** `usable`: an idle one that could serve a build at once. `build` is the one that it serves or last served. */
+export type PlaceBuilder = {
+  readonly builder: BuilderId
+  readonly host: HostId
+  readonly project: ProjectId
+  readonly projectName: string
+  readonly architecture: Architecture
+  readonly trust: Trust
+  readonly use: 'busy' | 'idle' | 'terminating'
+  readonly usable: boolean
+  readonly build: BuildId
+  readonly idleMs: number
+}
+
+/** `homes`: the hosts that hold the head of this volume; empty if it has none or any host can reach it. */
+export type PlaceVolume = {
+  readonly project: ProjectId
+  readonly architecture: Architecture
+  readonly homes: readonly HostId[]
+}
+
+export type PlaceInput = {
+  readonly waiting: readonly WaitingLease[]
+  readonly hosts: readonly PlaceHost[]
+  readonly builders: readonly PlaceBuilder[]
+  readonly volumes: readonly PlaceVolume[]
+  readonly policy: {readonly localWaitMs: number}
+}
+
+/** `builder` null: a new one. `note`: why it starts without the cache that exists. */
+export type Placement = {
+  readonly lease: LeaseId
+  readonly host: HostId
+  readonly builder: BuilderId | null
+  readonly note: string | null
+}
+export type Eviction = {readonly builder: BuilderId; readonly reason: string}
+/** `againInMs`: when the answer changes by time alone. `hopeless`: no host could ever take it. */
+export type Wait = {
+  readonly lease: LeaseId
+  readonly why: string
+  readonly againInMs: number | null
+  readonly hopeless: boolean
+}
+export type PlaceResult = {
+  readonly placements: readonly Placement[]
+  readonly evictions: readonly Eviction[]
+  readonly waits: readonly Wait[]
+}
+
+type Decision = Placement | Wait | null
+
+export const place = (input: PlaceInput): PlaceResult => {
+  const board = new Board(input)
+  const fair = fairOrder(input)
+  for (const step of [onWarmBuilder, onHost]) {
+    for (const lease of fair) if (!board.decided.has(lease.lease)) board.take(lease, step(lease, board))
+  }
+  return {placements: board.placements, evictions: board.evictions, waits: board.waits}
+}
+
+/** Turn by turn: the project with the fewest busy builders first, each project's oldest lease first. */
+const fairOrder = ({waiting, builders}: PlaceInput): readonly WaitingLease[] => {
+  const turns = new Map<string, number>()
+  for (const {use, project, architecture} of builders) {
+    const key = `${architecture} ${project}`
+    if (use === 'busy') turns.set(key, (turns.get(key) ?? 0) + 1)
+  }
+  const oldestFirst = [...waiting].sort((a, b) => a.order - b.order)
+  const withTurn = oldestFirst.map((lease) => {
+    const key = `${lease.architecture} ${lease.project}`
+    const turn = turns.get(key) ?? 0
+    turns.set(key, turn + 1)
+    return {lease, turn}
+  })
+  return withTurn.sort((a, b) => a.turn - b.turn || a.lease.order - b.lease.order).map(({lease}) => lease)
+}
+
+const onWarmBuilder = (lease: WaitingLease, board: Board): Decision => {
+  const mine = board.buildersOf(lease)
+  const busy = mine.find(({use}) => use === 'busy')
+  if (busy) {
+    const why = `project ${lease.projectName} already has a build on ${lease.architecture}: ${busy.build}`
+    return {lease: lease.lease, why, againInMs: null, hopeless: false}
+  }
+  const warm = mine.find(
+    (builder) => builder.use === 'idle' && builder.usable && builder.trust === lease.trust && board.isOpen(builder.host),
+  )
+  return warm ? {lease: lease.lease, host: warm.host, builder: warm.builder, note: null} : null
+}
+
+const onHost = (lease: WaitingLease, board: Board): Decision => {
+  const hosts = board.hosts.filter(({architecture}) => architecture === lease.architecture)
+  if (hosts.length === 0) {
+    return {lease: lease.lease, why: explainNoHost(lease.architecture, board.hosts), againInMs: null, hopeless: true}
+  }
+  const releasing = waitForRelease(lease, board)
+  if (releasing) return releasing
+  const homes = hosts.filter(({host}) => board.homesOf(lease).includes(host))
+  const home = fullest(homes, board)
+  if (home) return {lease: lease.lease, host: home.host, builder: null, note: null}
+  const leftMs = board.policy.localWaitMs - lease.waitedMs
+  if (homes.length > 0 && leftMs > 0) {
+    makeRoom(lease, homes, board)
+    const why = explainHome(homes, board, leftMs)
+    return {lease: lease.lease, why, againInMs: leftMs, hopeless: false}
+  }
+  const other = fullest(hosts, board)
+  if (!other) {
+    const evicted = makeRoom(lease, hosts, board)
+    return {lease: lease.lease, why: explainFull(lease.architecture, hosts, board, evicted), againInMs: null, hopeless: false}
+  }
+  const note = homes.length > 0 ? explainHome(homes, board, 0) : null
+  return {lease: lease.lease, host: other.host, builder: null, note}
+}
+
+/** The newest cache is still being detached: worth a moment, but never more than the wait for a host. */
+const waitForRelease = (lease: WaitingLease, board: Board): Wait | null => {
+  const leftMs = board.policy.localWaitMs - lease.waitedMs
+  const mine = board.buildersOf(lease).filter(({trust, host}) => trust === 'trusted' && board.isOnline(host))
+  const stranded = mine.find(({use, host}) => use === 'idle' && !board.isOpen(host))
+  if (stranded && board.hosts.some(({host, architecture}) => architecture === lease.architecture && board.isOpen(host))) {
+    board.evict(stranded, 'its host takes no new builds and its cache is wanted elsewhere')
+  }
+  const leaving = mine.find(({use, builder}) => use === 'terminating' || board.isEvicted(builder))
+  if (!leaving || leftMs <= 0) return null
+  const why = `its cache is being released by the builder of ${leaving.build} on host ${board.nameOf(leaving.host)}`
+  return {lease: lease.lease, why, againInMs: leftMs, hopeless: false}
+}
+
+/** The host with room that is used most, so that whole hosts stay free for scale-in. */
+const fullest = (hosts: readonly PlaceHost[], board: Board): PlaceHost | null => {
+  const open = hosts.filter(({host}) => board.isOpen(host) && board.freeOn(host) > 0)
+  const order = (a: PlaceHost, b: PlaceHost) =>
+    board.freeOn(a.host) - board.freeOn(b.host) || (a.host < b.host ? -1 : a.host > b.host ? 1 : 0)
+  return [...open].sort(order)[0] ?? null
+}
+
+/** Claims a slot that is being freed already, or evicts the builder that has been idle longest. */
+const makeRoom = (lease: WaitingLease, hosts: readonly PlaceHost[], board: Board): PlaceBuilder | null => {
+  const open = hosts.filter(({host}) => board.isOpen(host))
+  if (open.some(({host}) => board.claimFreeing(host))) return null
+  const idle = board.idleOn(open.map(({host}) => host))
+  const longest = [...idle].sort((a, b) => b.idleMs - a.idleMs || (a.builder < b.builder ? -1 : 1))[0]
+  if (!longest) return null
+  board.evict(longest, `made room for ${lease.projectName} (${lease.build})`)
+  board.claimFreeing(longest.host)
+  return longest
+}
+
+/** What is known and what this pass has already given away. Lives for one call of `place`. */
+export class Board {
+  readonly hosts: readonly PlaceHost[]
+  readonly policy: PlaceInput['policy']
+  readonly placements: Placement[] = []
+  readonly evictions: Eviction[] = []
+  readonly waits: Wait[] = []
+  readonly decided = new Set<LeaseId>()
+  readonly #builders: PlaceBuilder[]
+  readonly #volumes: readonly PlaceVolume[]
+  readonly #freeing = new Map<HostId, number>()
+
+  constructor({hosts, builders, volumes, policy}: PlaceInput) {
+    this.hosts = hosts
+    this.policy = policy
+    this.#builders = [...builders]
+    this.#volumes = volumes
+    for (const {host, use} of builders) if (use === 'terminating') this.#addFreeing(host, 1)
+  }
+
+  take(lease: WaitingLease, decision: Decision) {
+    if (!decision) return
+    this.decided.add(lease.lease)
+    if (!('host' in decision)) return void this.waits.push(decision)
+    this.placements.push(decision)
+    const {host, builder} = decision
+    const {project, projectName, architecture, trust, build} = lease
+    const id = builder ?? (`new for ${lease.lease}` as BuilderId)
+    const kept = this.#builders.filter((known) => known.builder !== builder)
+    const busy = {builder: id, host, project, projectName, architecture, trust, build}
+    this.#builders.splice(0, Infinity, ...kept, {...busy, use: 'busy', usable: false, idleMs: 0})
+  }
+
+  evict(builder: PlaceBuilder, reason: string) {
+    if (this.isEvicted(builder.builder)) return
+    this.evictions.push({builder: builder.builder, reason})
+    this.#addFreeing(builder.host, 1)
+  }
+
+  isEvicted(builder: BuilderId) {
+    return this.evictions.some((eviction) => eviction.builder === builder)
+  }
+
+  claimFreeing(host: HostId): boolean {
+    const freeing = this.#freeing.get(host) ?? 0
+    if (freeing > 0) this.#freeing.set(host, freeing - 1)
+    return freeing > 0
+  }
+
+  #addFreeing(host: HostId, count: number) {
+    this.#freeing.set(host, (this.#freeing.get(host) ?? 0) + count)
+  }
+
+  isOnline(host: HostId) {
+    return this.hosts.some((known) => known.host === host && known.online)
+  }
+
+  isOpen(host: HostId) {
+    return this.refusal(host) === null
+  }
+
+  refusal(host: HostId): Refusal | null {
+    const known = this.hosts.find((candidate) => candidate.host === host)
+    return known ? refusalOf(known) : 'gone'
+  }
+
+  nameOf(host: HostId): string {
+    return this.hosts.find((known) => known.host === host)?.name ?? host
+  }
+
+  freeOn(host: HostId): number {
+    const known = this.hosts.find((candidate) => candidate.host === host)
+    return known ? Math.max(0, known.slots - known.foreign - this.buildersOn(host).length) : 0
+  }
+
+  buildersOn(host: HostId): readonly PlaceBuilder[] {
+    return this.#builders.filter((builder) => builder.host === host)
+  }
+
+  idleOn(hosts: readonly HostId[]): readonly PlaceBuilder[] {
+    return this.#builders.filter(
+      ({use, host, builder}) => use === 'idle' && hosts.includes(host) && !this.isEvicted(builder),
+    )
+  }
+
+  buildersOf({project, architecture}: {project: ProjectId; architecture: Architecture}): readonly PlaceBuilder[] {
+    return this.#builders.filter((builder) => builder.project === project && builder.architecture === architecture)
+  }
+
+  homesOf({project, architecture}: {project: ProjectId; architecture: Architecture}): readonly HostId[] {
+    return this.#volumes.find((volume) => volume.project === project && volume.architecture === architecture)?.homes ?? []
+  }
+}

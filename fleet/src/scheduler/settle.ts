@@ -1,0 +1,76 @@
+import {cancelLease, loseLease} from '../builds/lease.ts'
+import {clientTimer} from '../builds/client-timer.ts'
+import {sweepRetention} from '../builds/retention.ts'
+import type {Change} from '../change.ts'
+import {terminateBuilder} from '../hosts/builder.ts'
+import {advanceDrains} from '../hosts/drain.ts'
+import type {HostRecord, LeaseRecord} from '../store/records.ts'
+import {sweepVolumes} from '../volumes/sweep.ts'
+import {idleTimer} from './idle-timer.ts'
+import {schedule} from './schedule.ts'
+
+/**
+ * Looks at everything and does what has become due. Level-triggered: it may run at any time and any number of times; `change.dueAt`
+ * says when it must run again if nothing happens.
+ */
+export const settle = async (change: Change) => {
+  const {stopwatch} = change.core
+  stopwatch.beginPass()
+  await loseHosts(change)
+  await loseClients(change)
+  await advanceDrains(change)
+  await schedule(change)
+  await retireIdle(change)
+  await sweepVolumes(change)
+  await sweepRetention(change)
+  stopwatch.endPass()
+}
+
+const loseHosts = async (change: Change) => {
+  const {links, policy} = change.core
+  for (const host of await change.tx.hosts.list()) {
+    const silentMs = links.silentMs(host.id, change.now)
+    if (silentMs >= policy.lostAfterMs) await loseHost(change, host)
+    else change.dueIn((silentMs < policy.offlineAfterMs ? policy.offlineAfterMs : policy.lostAfterMs) - silentMs)
+  }
+}
+
+/** Its leases go elsewhere or end. Its builders stay on record: they may still be running, and their copies are theirs. */
+const loseHost = async (change: Change, host: HostRecord) => {
+  const why = `host ${host.name} went away: nothing was heard from it for ${seconds(change.core.policy.lostAfterMs)}`
+  for (const builder of await change.tx.builders.list({host: host.id})) {
+    const lease = builder.lease ? await change.tx.leases.get(builder.lease) : null
+    if (!lease) continue
+    change.event({type: 'hostLost', host: host.id})
+    await terminateBuilder(change, builder, `host ${host.name} was away for too long`)
+    await loseLease(change, lease, why)
+  }
+}
+
+const seconds = (ms: number) => `${Math.round(ms / 1000)} s`
+
+/** A client waits as long as it renews or watches; once a builder is ready for it, its host sees whether it is there. */
+const loseClients = async (change: Change) => {
+  const {stopwatch, watchers, policy} = change.core
+  const active = await change.tx.leases.list({state: ['queued', 'placed', 'ready']})
+  const byBuild = new Map<LeaseRecord['build'], LeaseRecord[]>()
+  for (const lease of active) byBuild.set(lease.build, [...(byBuild.get(lease.build) ?? []), lease])
+  for (const [build, leases] of byBuild) {
+    const timer = clientTimer(build)
+    if (watchers.isWatched(build) || leases.some(({state}) => state === 'ready')) stopwatch.restart(timer, change.now)
+    const leftMs = policy.clientLostAfterMs - stopwatch.elapsedMs(timer, change.now)
+    if (leftMs > 0) change.dueIn(leftMs)
+    else for (const lease of leases) await cancelLease(change, lease, 'client went away')
+  }
+}
+
+/** An unused builder stays warm for a while. */
+const retireIdle = async (change: Change) => {
+  const {stopwatch, policy} = change.core
+  for (const builder of await change.tx.builders.list()) {
+    if (builder.lease || builder.want !== 'ready') continue
+    const leftMs = policy.warmIdleMs - stopwatch.elapsedMs(idleTimer(builder), change.now)
+    if (leftMs > 0) change.dueIn(leftMs)
+    else await terminateBuilder(change, builder, 'idle')
+  }
+}

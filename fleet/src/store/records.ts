@@ -1,0 +1,167 @@
+import type {BuildLease, LeaseCache, Token} from '@hearth/proto/api'
+import type {Architecture, Limits, Trust} from '@hearth/proto/common'
+import type {BuilderId, BuildId, CopyId, Epoch, GenerationId, HostId, LeaseId, ProjectId, Revision} from '@hearth/proto/ids'
+import type {BuildState} from '../builds/state.ts'
+import type {LeaseState} from '../builds/transition.ts'
+
+// What the fleet remembers. Times that end in `At` are wall clock and only shown; no deadline is computed from them.
+
+/** `drain.deadlineMs`: how long builds were given; counted anew when the fleet restarts. */
+export type HostRecord = {
+  readonly id: HostId
+  readonly name: string
+  readonly architecture: Architecture
+  readonly joinedBy: string
+  readonly joinedAt: number
+  readonly schedulable: boolean
+  readonly drain: {readonly reason: string; readonly deadlineMs: number | null; readonly startedAt: number} | null
+  readonly slots: number
+  readonly cpus: number
+  readonly memoryBytes: number
+  readonly operatingSystem: string
+  readonly version: string
+  readonly bootId: string | null
+  readonly lastSeenAt: number | null
+  readonly revision: Revision
+}
+
+export type ProjectRecord = {readonly id: ProjectId; readonly name: string; readonly createdAt: number}
+
+/** A token of people, CI or a joining host. Only the hash of its secret is kept. */
+export type TokenRecord = Token & {readonly secretHash: string}
+
+/** `key` is made of the token and the client's key: the same key is the same build. */
+export type BuildRecord = {
+  readonly id: BuildId
+  readonly key: string
+  readonly project: ProjectId
+  readonly projectName: string
+  readonly state: BuildState
+  readonly reason: string | null
+  readonly summary: string | null
+  readonly createdBy: string
+  readonly tokenId: string
+  readonly publicKey: string
+  readonly createdAt: number
+  readonly endedAt: number | null
+}
+
+/**
+ * `builder` is the one that serves or served it. `attempts` counts placements on new builders that did not become ready.
+ * `avoid`: generations on which a builder did not start.
+ */
+export type LeaseRecord = Omit<BuildLease, 'host' | 'local' | 'state'> & {
+  readonly id: LeaseId
+  readonly build: BuildId
+  readonly project: ProjectId
+  readonly projectName: string
+  readonly trust: Trust
+  readonly state: LeaseState
+  readonly host: HostId | null
+  readonly hostName: string | null
+  readonly builder: BuilderId | null
+  readonly attempts: number
+  readonly avoid: readonly GenerationId[]
+  readonly finishing: boolean
+  readonly cancel: string | null
+  readonly createdAt: number
+}
+
+/**
+ * A builder that the fleet granted a copy, until its release was processed. `headAtStart` and `line` are those of its volume when
+ * it was granted: only if both still hold does its seal become the head. `failed`: its copy is not to be trusted, however it ends.
+ * `revision`: the first desired state that named it. `serves` is the build whose lease it serves or last served.
+ */
+export type BuilderRecord = {
+  readonly id: BuilderId
+  readonly host: HostId
+  readonly project: ProjectId
+  readonly projectName: string
+  readonly architecture: Architecture
+  readonly trust: Trust
+  readonly volume: string
+  readonly copy: CopyId
+  readonly epoch: Epoch
+  readonly limits: Limits
+  readonly maxUsedSpaceBytes: number
+  readonly lease: LeaseId | null
+  readonly lastLease: LeaseId
+  readonly serves: BuildId
+  readonly want: 'ready' | 'terminated'
+  readonly reason: string
+  readonly seal: GenerationId | null
+  readonly line: number
+  readonly headAtStart: GenerationId | null
+  readonly freshCopy: boolean
+  readonly cache: Pick<LeaseCache, 'from' | 'fromSealedAt'>
+  readonly served: number
+  readonly seen: boolean
+  readonly failed: boolean
+  readonly bootId: string | null
+  readonly revision: Revision
+  readonly createdAt: number
+}
+
+/** One per project and architecture. `line` grows with each reset. `rollback`: what the next build is to be told. */
+export type VolumeRecord = {
+  readonly id: string
+  readonly project: ProjectId
+  readonly projectName: string
+  readonly architecture: Architecture
+  readonly head: GenerationId | null
+  readonly next: number
+  readonly line: number
+  readonly rollback: string | null
+  readonly emptyWhy: string | null
+  readonly deleted: boolean
+}
+
+/**
+ * `free`: detached clean, holds exactly `from`. `attached`: granted to a builder. `abandoned`: never to be attached again.
+ * `deleting`: to be gone from its host; `goneRevision` is the first desired state that said so.
+ */
+export type CopyRecord = {
+  readonly id: CopyId
+  readonly volume: string
+  readonly project: ProjectId
+  readonly architecture: Architecture
+  readonly host: HostId
+  readonly epoch: Epoch
+  readonly filesystem: CopyId
+  readonly from: GenerationId | null
+  readonly state: 'free' | 'attached' | 'abandoned' | 'deleting'
+  readonly why: string | null
+  readonly goneRevision: Revision | null
+}
+
+/** `hosts` hold it; `seenOn` have reported it. A `deleting` one is to be gone, as for copies. */
+export type GenerationRecord = {
+  readonly id: GenerationId
+  readonly volume: string
+  readonly number: number
+  readonly filesystem: CopyId
+  readonly hosts: readonly HostId[]
+  readonly seenOn: readonly HostId[]
+  readonly sealedAt: number
+  readonly knownGood: boolean
+  readonly fromCopy: CopyId
+  readonly bytes: number | null
+  readonly state: 'kept' | 'deleting'
+  readonly goneRevision: Revision | null
+}
+
+export type LogRecord = {
+  readonly id: string
+  readonly build: BuildId
+  readonly architecture: Architecture
+  readonly text: string
+}
+export type AuditRecord = {
+  readonly id: string
+  readonly at: number
+  readonly actor: string
+  readonly act: string
+  readonly object: string
+  readonly detail: string
+}
+export type MetaRecord = {readonly id: string; readonly value: string}

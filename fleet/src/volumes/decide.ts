@@ -1,0 +1,95 @@
+import type {Trust} from '@hearth/proto/common'
+import type {CopyId, GenerationId, HostId} from '@hearth/proto/ids'
+
+// What becomes of caches. Pure.
+// Invariants: a copy that is not free is never chosen; an abandoned one never becomes free; what is kept as head was released clean.
+
+export type VolumeState = {
+  readonly head: GenerationId | null
+  readonly line: number
+  readonly rollback: string | null
+  readonly emptyWhy: string | null
+}
+export type KnownGeneration = {
+  readonly id: GenerationId
+  readonly number: number
+  readonly hosts: readonly HostId[]
+  readonly knownGood: boolean
+}
+export type KnownCopy = {
+  readonly id: CopyId
+  readonly host: HostId
+  readonly from: GenerationId | null
+  readonly state: 'free' | 'attached' | 'abandoned' | 'deleting'
+}
+export type CopyInput = {
+  readonly volume: VolumeState
+  readonly generations: readonly KnownGeneration[]
+  readonly copies: readonly KnownCopy[]
+  readonly host: HostId
+  readonly trust: Trust
+  /** Generations on which a builder of this lease did not start. */
+  readonly avoid: readonly GenerationId[]
+  /** Why the scheduler gave up on the host that holds the cache. */
+  readonly note: string | null
+}
+/** `copy` null: a new one, cloned from `from`, or empty if that is null too. */
+export type CopyChoice = {
+  readonly copy: CopyId | null
+  readonly from: GenerationId | null
+  readonly rolledBack: boolean
+  readonly why: string | null
+}
+
+/** The head's own copy if it is free here, else a clone of the head, else of an older known-good generation, else empty. */
+export const chooseCopy = ({volume, generations, copies, host, trust, avoid, note}: CopyInput): CopyChoice => {
+  const usable = generations
+    .filter(({id, hosts, knownGood}) => knownGood && hosts.includes(host) && !avoid.includes(id))
+    .sort((a, b) => b.number - a.number)
+  const head = usable.find(({id}) => id === volume.head)
+  if (head) {
+    const own = copies.find((copy) => copy.state === 'free' && copy.host === host && copy.from === head.id)
+    const copy = trust === 'trusted' && own ? own.id : null // an untrusted builder's copy is thrown away
+    return {copy, from: head.id, rolledBack: volume.rollback !== null, why: volume.rollback}
+  }
+  const headNumber = generations.find(({id}) => id === volume.head)?.number
+  const lost = headNumber === undefined ? null : reasonWithout(headNumber, generations, {volume, host, avoid, note})
+  const older = usable[0]
+  if (older) return {copy: null, from: older.id, rolledBack: true, why: volume.rollback ?? lost}
+  const why = volume.rollback ?? lost ?? volume.emptyWhy ?? 'this is the first build'
+  return {copy: null, from: null, rolledBack: volume.rollback !== null || lost !== null, why}
+}
+
+const reasonWithout = (
+  number: number,
+  generations: readonly KnownGeneration[],
+  {volume, avoid, note}: Pick<CopyInput, 'volume' | 'host' | 'avoid' | 'note'>,
+): string => {
+  if (note) return note
+  if (volume.head && avoid.includes(volume.head)) return `no builder started on generation ${number}`
+  const hosts = generations.find(({id}) => id === volume.head)?.hosts ?? []
+  return hosts.length > 0 ? `generation ${number} is on another host` : `generation ${number} is no longer on any host`
+}
+
+/** Whether a clean release may become the head: only if neither a reset nor another build moved it meanwhile. */
+export const decideSealed = (
+  builder: {readonly line: number; readonly headAtStart: GenerationId | null},
+  volume: {readonly line: number; readonly head: GenerationId | null; readonly deleted: boolean} | null,
+): {readonly head: true} | {readonly head: false; readonly why: string} => {
+  if (!volume || volume.deleted) return {head: false, why: 'the project was deleted during the build'}
+  if (volume.line !== builder.line) return {head: false, why: 'the cache was reset during the build'}
+  if (volume.head === builder.headAtStart) return {head: true}
+  return {head: false, why: 'the cache of another build became the head meanwhile'}
+}
+
+/** The generations to delete: all but the head and the newest known-good ones, and those from which a copy is being made. */
+export const generationsToDrop = (
+  head: GenerationId | null,
+  generations: readonly KnownGeneration[],
+  inUse: ReadonlySet<GenerationId>,
+  keep: number,
+): readonly GenerationId[] => {
+  const others = generations.filter(({id}) => id !== head).sort((a, b) => b.number - a.number)
+  const spare = others.filter(({knownGood}) => knownGood).slice(0, Math.max(0, keep - 1))
+  return others.filter((generation) => !spare.includes(generation) && !inUse.has(generation.id)).map(({id}) => id)
+}

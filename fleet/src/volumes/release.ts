@@ -1,0 +1,89 @@
+import type {TimingsMs} from '@hearth/proto/common'
+import type {Released} from '@hearth/proto/observed'
+import type {Change} from '../change.ts'
+import type {BuilderRecord, CopyRecord, GenerationRecord, VolumeRecord} from '../store/records.ts'
+import {decideSealed} from './decide.ts'
+import {abandonCopy, condemnCopy, condemnGeneration} from './volume.ts'
+
+/** `timingsMs`: the spans of the builder, of which the late ones are added to the last build that it served. */
+export type Release = Released & {readonly timingsMs: TimingsMs}
+
+/**
+ * Takes a builder off the record after its attachment has ended, and decides what becomes of its copy. Only a proven clean end
+ * with a sealed generation can become the head.
+ */
+export const releaseBuilder = async (change: Change, builder: BuilderRecord, release: Release) => {
+  const {id, host, copy: copyId, epoch} = builder
+  const {clean, reason, timingsMs} = release
+  await change.tx.builders.delete(id)
+  change.touchHost(host)
+  change.event({type: 'builderReleased', builder: id, host, copy: copyId, epoch, clean, reason})
+  const copy = await change.tx.copies.get(copyId)
+  const fate = copy ? await settleCopy(change, builder, copy, release) : {sealed: null, why: 'its copy is not on record'}
+  const lease = await change.tx.leases.get(builder.lastLease)
+  if (!lease) return
+  const {stop, detach, seal} = timingsMs
+  const late = Object.fromEntries(Object.entries({stop, detach, seal}).filter(([, ms]) => ms !== undefined))
+  const cache = lease.builder === id ? {...lease.cache, sealed: fate.sealed, why: fate.why ?? lease.cache.why} : lease.cache
+  await change.putLease({...lease, cache, timingsMs: {...lease.timingsMs, ...(lease.builder === id ? late : {})}})
+}
+
+type Fate = {readonly sealed: number | null; readonly why: string | null}
+
+const settleCopy = async (change: Change, builder: BuilderRecord, copy: CopyRecord, release: Release): Promise<Fate> => {
+  const {clean, generation, reason} = release
+  const volume = await change.tx.volumes.get(builder.volume)
+  if (builder.trust === 'untrusted') {
+    await condemnCopy(change, copy)
+    return {sealed: null, why: 'an untrusted build does not change the cache'}
+  }
+  if (clean && !builder.failed && generation !== null && generation === builder.seal) {
+    return sealCopy(change, {builder, copy, volume, seal: generation})
+  }
+  const why = clean && builder.failed ? builder.reason : reason
+  if (clean && !builder.failed) await condemnCopy(change, copy)
+  else await abandonCopy(change, copy.id, why)
+  if (volume && builder.served > 0 && volume.line === builder.line) {
+    const rollback = `the copy that ${builder.serves} wrote was not ${clean ? 'sealed' : 'released cleanly'} (${why})`
+    await change.tx.volumes.put({...volume, rollback})
+  }
+  return {sealed: null, why: `not sealed: ${why}`}
+}
+
+type Sealing = {
+  readonly builder: BuilderRecord
+  readonly copy: CopyRecord
+  readonly volume: VolumeRecord | null
+  readonly seal: NonNullable<BuilderRecord['seal']>
+}
+
+const sealCopy = async (change: Change, {builder, copy, volume, seal}: Sealing): Promise<Fate> => {
+  const generation: GenerationRecord = {
+    id: seal,
+    volume: builder.volume,
+    number: volume?.next ?? 1,
+    filesystem: copy.filesystem,
+    hosts: [builder.host],
+    seenOn: [],
+    sealedAt: change.at,
+    knownGood: true,
+    fromCopy: copy.id,
+    bytes: change.core.links.report(builder.host).builders.get(builder.id)?.seen.usedBytes ?? null,
+    state: 'kept',
+    goneRevision: null,
+  }
+  const verdict = decideSealed(builder, volume)
+  if (!verdict.head || !volume) {
+    await condemnGeneration(change, generation)
+    await condemnCopy(change, copy)
+    return {sealed: null, why: verdict.head ? null : verdict.why}
+  }
+  await change.putGeneration(generation)
+  await change.putCopy({...copy, state: 'free', from: seal})
+  await change.tx.volumes.put({...volume, head: seal, next: generation.number + 1})
+  const {number} = generation
+  change.event({type: 'copyFreed', copy: copy.id, generation: seal})
+  change.event({type: 'generationSealed', volume: volume.id, generation: seal, number, copy: copy.id, epoch: copy.epoch})
+  change.event({type: 'headChanged', volume: volume.id, generation: seal, copy: copy.id, epoch: copy.epoch})
+  return {sealed: number, why: null}
+}

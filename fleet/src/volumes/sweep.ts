@@ -1,0 +1,38 @@
+import type {GenerationId} from '@hearth/proto/ids'
+import type {Change} from '../change.ts'
+import type {CopyRecord, VolumeRecord} from '../store/records.ts'
+import {generationsToDrop} from './decide.ts'
+import {condemnCopy, condemnGeneration} from './volume.ts'
+
+/** Deletes what no build will start from any more. */
+export const sweepVolumes = async (change: Change) => {
+  await sweepAbandoned(change)
+  for (const volume of await change.tx.volumes.list()) await sweepVolume(change, volume)
+}
+
+/** A copy that was not released cleanly is kept for a while after its builder is off the record, for whoever wants to look at it. */
+const sweepAbandoned = async (change: Change) => {
+  const {stopwatch, policy} = change.core
+  for (const copy of await change.tx.copies.list({state: 'abandoned'})) {
+    const leftMs = policy.keepAbandonedMs - stopwatch.elapsedMs(`abandoned ${copy.id}`, change.now)
+    if (leftMs > 0) change.dueIn(leftMs)
+    else await condemnCopy(change, copy)
+  }
+}
+
+const sweepVolume = async (change: Change, volume: VolumeRecord) => {
+  const {tx, core} = change
+  const generations = await tx.generations.list({volume: volume.id, state: 'kept'})
+  const copies = await tx.copies.list({volume: volume.id})
+  const head = volume.deleted ? null : volume.head
+  for (const copy of copies) if (isStale(copy, head)) await condemnCopy(change, copy)
+  const inUse = new Set(copies.flatMap(({state, from}): GenerationId[] => (state === 'attached' && from ? [from] : [])))
+  const keep = head ? core.policy.keepGenerations : 0
+  const drop = generationsToDrop(head, generations, inUse, keep)
+  for (const generation of generations) if (drop.includes(generation.id)) await condemnGeneration(change, generation)
+  const left = copies.length + (await tx.generations.count({volume: volume.id}))
+  if (volume.deleted && left === 0) await tx.volumes.delete(volume.id)
+}
+
+/** A detached copy that is not the head's own is of no use: a clone of the head is as quick. */
+const isStale = ({state, from}: CopyRecord, head: GenerationId | null) => state === 'free' && from !== head

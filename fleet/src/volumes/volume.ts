@@ -1,0 +1,44 @@
+import type {Architecture} from '@hearth/proto/common'
+import type {CopyId, ProjectId} from '@hearth/proto/ids'
+import type {Change} from '../change.ts'
+import type {CopyRecord, GenerationRecord, VolumeRecord} from '../store/records.ts'
+
+export const volumeId = (project: ProjectId, architecture: Architecture) => `${project}-${architecture}`
+
+/** The volume of a project and architecture, made when it is first asked for. */
+export const volumeOf = async (
+  change: Change,
+  {project, projectName, architecture}: Pick<VolumeRecord, 'project' | 'projectName' | 'architecture'>,
+): Promise<VolumeRecord> => {
+  const id = volumeId(project, architecture)
+  const known = await change.tx.volumes.get(id)
+  if (known) return known
+  const fresh = {head: null, next: 1, line: 1, rollback: null, emptyWhy: null, deleted: false}
+  const volume: VolumeRecord = {id, project, projectName, architecture, ...fresh}
+  await change.tx.volumes.put(volume)
+  return volume
+}
+
+/** Wants a copy deleted on its host. It stays on record until the host reports that it is gone. */
+export const condemnCopy = async (change: Change, copy: CopyRecord) => {
+  const goneRevision = await change.nextRevision(copy.host)
+  await change.putCopy({...copy, state: 'deleting', goneRevision})
+  change.event({type: 'copyCondemned', copy: copy.id})
+}
+
+/** Wants a generation deleted wherever it is. */
+export const condemnGeneration = async (change: Change, generation: GenerationRecord) => {
+  const revisions = await Promise.all(generation.hosts.map((host) => change.nextRevision(host)))
+  const goneRevision = revisions.sort((a, b) => b - a)[0] ?? null
+  await change.putGeneration({...generation, state: 'deleting', goneRevision})
+  change.event({type: 'generationDropped', generation: generation.id})
+}
+
+/** Never to be attached again; kept for a while, then deleted. */
+export const abandonCopy = async (change: Change, id: CopyId, why: string, actor = 'fleet') => {
+  const copy = await change.tx.copies.get(id)
+  if (!copy || copy.state === 'abandoned' || copy.state === 'deleting') return
+  await change.putCopy({...copy, state: 'abandoned', why})
+  change.event({type: 'copyAbandoned', copy: id, epoch: copy.epoch, why})
+  await change.audit(actor, 'abandon copy', `${copy.volume}/${id}`, why)
+}
