@@ -21,7 +21,9 @@ export class FakeFleet implements Fleet {
   watching = 0
   #wake: (() => void)[] = []
 
-  async run(): Promise<void> {}
+  async run(signal: AbortSignal): Promise<void> {
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve))
+  }
 
   async createBuild(request: CreateBuild, by: Principal): Promise<Build> {
     this.by = by

@@ -116,5 +116,9 @@ export const writeSecretFile = async (path: string, text: string): Promise<void>
   }
   await rename(`${path}.new`, path)
   const folder = await open(dirname(path), 'r')
-  await folder.sync().finally(() => folder.close())
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
 }
