@@ -39,9 +39,9 @@ const format = async (
   requireFilesystem(copy, filesystem, await readCopy(copy, image))
 }
 
-export const detach = async (copy: CopyId, {paths, run}: LocalPool, signal: AbortSignal): Promise<void> => {
+export const detach = async (copy: CopyId, {paths, run, busyWaitMs}: LocalPool, signal: AbortSignal): Promise<void> => {
   try {
-    await detachLoop(paths.copy(copy), {run, signal})
+    await detachLoop(paths.copy(copy), {run, signal, waitMs: busyWaitMs})
   } catch (cause) {
     if (!(cause instanceof DeviceBusyError)) throw cause
     throw new VolumeBusyError(`copy ${copy} can't be detached: ${cause.message}`, {cause})

@@ -2,8 +2,13 @@ import type {Log} from '@hearth/proto/clock'
 import type {CopyId, GenerationId} from '@hearth/proto/ids'
 import type {Run} from '../host/run.ts'
 
-/** Where things are in a pool, and what is needed to work on them. */
-export type LocalPool = {readonly paths: PoolPaths; readonly run: Run; readonly log: Log}
+/** Where things are in a pool, and what is needed to work on them. `busyWaitMs`: how long a detach waits for whoever is letting go. */
+export type LocalPool = {
+  readonly paths: PoolPaths
+  readonly run: Run
+  readonly log: Log
+  readonly busyWaitMs: number
+}
 
 const imageSuffix = '.img'
 

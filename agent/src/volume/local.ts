@@ -1,5 +1,7 @@
+import type {Log} from '@hearth/proto/clock'
 import type {VolumeStore} from '@hearth/proto/volume-store'
 import {abortable} from '../host/abortable.ts'
+import type {Run} from '../host/run.ts'
 import type {VolumeAttacher} from './attacher.ts'
 import {attach, detach, listAttached} from './local-attach.ts'
 import {type LocalPool, poolPaths} from './local-pool.ts'
@@ -15,13 +17,16 @@ import {createOneAtATime} from './one-at-a-time.ts'
 /** `sweep` removes what interrupted acts left behind; call it once at start, before anything else. */
 export type LocalVolumes = VolumeAttacher & VolumeStore & {sweep(signal: AbortSignal): Promise<void>}
 
+export type LocalVolumesOptions = {
+  readonly directory: string
+  readonly run: Run
+  readonly log: Log
+  readonly busyWaitMs?: number
+}
+
 /** `directory` is the pool's (`openPool`), without symbolic links. Have one of these for each pool: acts on one copy queue up in it. */
-export const createLocalVolumes = ({
-  directory,
-  run,
-  log,
-}: Omit<LocalPool, 'paths'> & {directory: string}): LocalVolumes => {
-  const pool: LocalPool = {paths: poolPaths(directory), run, log}
+export const createLocalVolumes = ({directory, busyWaitMs = 5000, ...more}: LocalVolumesOptions): LocalVolumes => {
+  const pool: LocalPool = {paths: poolPaths(directory), busyWaitMs, ...more}
   const oneAtATime = createOneAtATime()
   return {
     list: (signal) => abortable(listAttached(pool), signal),

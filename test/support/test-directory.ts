@@ -1,0 +1,85 @@
+import {mkdtemp, readdir, readFile, realpath, rm} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {listLoopDevices} from '@hearth/agent/host/loop'
+import {readMounts} from '@hearth/agent/host/mountinfo'
+import {CommandError, run} from '@hearth/agent/host/run'
+
+// Everything that a test makes on the machine is under a directory whose name says which process made it. What a killed run left
+// (mounts, loop devices, processes) is found by that path, and removed by the next run.
+
+const prefix = 'hearth-test-'
+/** Programs that outlive the test's own calls are started with this variable, so that they can be found by it. */
+const variable = 'HEARTH_TEST_DIRECTORY'
+
+export type TestDirectory = {
+  readonly path: string
+  /** For programs that a test starts and that stay: ended by `remove`, or by the next run. */
+  readonly environment: Readonly<Record<string, string>>
+  /** Ends its programs, unmounts, detaches and deletes all that is below it. Throws if something can't be removed. */
+  remove(): Promise<void>
+}
+
+/** Makes a directory of this process, and first removes what dead processes left in theirs. */
+export const makeTestDirectory = async (): Promise<TestDirectory> => {
+  await sweepTestDirectories()
+  const owner = `${process.pid}-${await startTicks(process.pid)}`
+  const path = await mkdtemp(`${await realpath(tmpdir())}/${prefix}${owner}-`)
+  return {path, environment: {[variable]: path}, remove: () => removeAll(path)}
+}
+
+/** Removes the directories whose makers have ended, with all that hangs on them. */
+export const sweepTestDirectories = async (): Promise<void> => {
+  const parent = await realpath(tmpdir())
+  for (const name of await readdir(parent)) {
+    const [, pid, ticks] = /^hearth-test-(\d+)-(\d+)-/.exec(name) ?? []
+    if (pid && ticks && (await startTicks(Number(pid))) !== ticks) await removeAll(`${parent}/${name}`)
+  }
+}
+
+const removeAll = async (path: string): Promise<void> => {
+  for (const pid of await programsOf(path)) process.kill(pid, 'SIGKILL')
+  const patience = AbortSignal.timeout(20_000)
+  while (await removeOnce(path)) await sleep(20, undefined, {signal: patience})
+  await rm(path, {recursive: true, force: true})
+}
+
+/** Returns whether something is still there. Innermost first: images lie in a pool that is itself an image. */
+const removeOnce = async (path: string): Promise<boolean> => {
+  const signal = AbortSignal.timeout(10_000)
+  const mounts = (await readMounts('self')).filter((mount) => isBelow(mount.mountPoint, path)).reverse()
+  const devices = (await listLoopDevices()).filter(({file}) => isBelow(file, path))
+  for (const {device} of devices) await unlessFailed(run(['losetup', '--detach', device], signal))
+  for (const {mountPoint} of mounts) await unlessFailed(run(['umount', mountPoint], signal))
+  return mounts.length + devices.length > 0
+}
+
+const unlessFailed = async (command: Promise<string>): Promise<void> => {
+  try {
+    await command
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error // busy for now: the next round tries again
+  }
+}
+
+const isBelow = (path: string, directory: string): boolean => path.startsWith(`${directory}/`)
+
+const programsOf = async (path: string): Promise<readonly number[]> => {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
+  const found = await Promise.all(
+    pids.map(async (pid) => (await readProcess(pid, 'environ')).split('\0').includes(`${variable}=${path}`)),
+  )
+  return pids.filter((_, index) => found[index])
+}
+
+/** Field 22 of /proc/PID/stat: with the pid it names a process for good. Null if there is none. */
+const startTicks = async (pid: number): Promise<string | null> =>
+  (await readProcess(pid, 'stat')).split(') ').at(-1)?.split(' ')[19] ?? null
+
+const readProcess = async (pid: number, file: 'environ' | 'stat'): Promise<string> => {
+  try {
+    return await readFile(`/proc/${pid}/${file}`, 'utf8')
+  } catch {
+    return '' // it has ended, or isn't ours to look into
+  }
+}
