@@ -1,4 +1,5 @@
 import 'reflect-metadata' // @peculiar/x509 throws at import without it
+import type {webcrypto} from 'node:crypto'
 import {isIP} from 'node:net'
 import {
   BasicConstraintsExtension,
@@ -79,7 +80,7 @@ export const signClient = async (
   return certificate.toString('pem')
 }
 
-const newKeys = (): Promise<CryptoKeyPair> => crypto.subtle.generateKey(keyAlgorithm, true, ['sign', 'verify'])
+const newKeys = (): Promise<webcrypto.CryptoKeyPair> => crypto.subtle.generateKey(keyAlgorithm, true, ['sign', 'verify'])
 
 const validity = (nowMs: number, afterMs: number): {notBefore: Date; notAfter: Date} => ({
   notBefore: new Date(nowMs - beforeMs),

@@ -70,6 +70,12 @@ export const removeCgroups = (hierarchies: readonly string[], name: string): voi
     for (const group of groupsBelow(join(hierarchy, 'hearth', name)).toReversed()) ignoring('ENOENT', () => rmdirSync(group))
 }
 
+/** Removes /hearth itself, unless a builder of any agent is left in it. */
+export const removeRootGroups = (hierarchies: readonly string[]): void => {
+  for (const hierarchy of hierarchies)
+    ignoring('ENOENT', () => ignoring('EBUSY', () => ignoring('ENOTEMPTY', () => rmdirSync(join(hierarchy, 'hearth')))))
+}
+
 /** False if the process has ended. */
 export const signalProcess = (pid: number, signal: NodeJS.Signals): boolean =>
   ignoring('ESRCH', () => process.kill(pid, signal)) ?? false

@@ -1,0 +1,241 @@
+import {readFileSync} from 'node:fs'
+import {join} from 'node:path'
+import type {Log} from '@hearth/proto/clock'
+import type {BuilderId} from '@hearth/proto/ids'
+import {type Control, DaemonCallError, loadControl} from '../buildkit/control.ts'
+import {cutText} from '../buildkit/cut-text.ts'
+import {type BuildSummary, collectVertices, summarizeBuild} from '../buildkit/history.ts'
+import {progressText} from '../buildkit/progress-text.ts'
+import {cgroupHierarchies, cgroupProcesses, killCgroups, removeCgroups, removeRootGroups, signalProcess} from '../host/cgroup.ts'
+import {readMounts} from '../host/mountinfo.ts'
+import {closeNetwork, createNetwork, type NetworkConfig, openNetwork, removeNetwork} from '../host/network.ts'
+import {findDaemon, readProcess} from '../host/process.ts'
+import type {Run} from '../host/run.ts'
+import {ensureRuntimeTmpfs, releaseRuntimeTmpfs} from '../host/runtime-tmpfs.ts'
+import {type Connection, establishedConnections, killConnections} from '../host/sockets.ts'
+import {createNetworkPool} from './network-pool.ts'
+import {signClient} from './real-certificates.ts'
+import {
+  builderDirectory,
+  lastLines,
+  makeDirectory,
+  readExit,
+  readOwn,
+  readRecord,
+  recordedBuilders,
+  removeDirectory,
+} from './real-record.ts'
+import {socketOf, type StartDeps, startBuilder} from './real-start.ts'
+import {type BuildRecord, type BuilderRuntime, BuilderStartError, type SeenBuilder} from './runtime.ts'
+
+export type RuntimeOptions = Omit<StartDeps, 'directory' | 'hierarchies' | 'takeNetwork' | 'control'> & {
+  readonly network: NetworkConfig
+  /** Networks that stand ready. */
+  readonly spareNetworks: number
+  readonly run: Run
+  readonly log: Log
+}
+/** `release` removes all that outlives builders: rules, networks, the directory of keys. Only when no builder is left. */
+export type RealRuntime = BuilderRuntime & {release(signal: AbortSignal): Promise<void>}
+
+const longestLogBytes = 16 * 1024 * 1024
+
+/** Makes this host ready for builders, and finds those that run. Idempotent. */
+export const openRuntime = async (options: RuntimeOptions, signal: AbortSignal): Promise<RealRuntime> => {
+  const {runtimeDir, run, network, log, spareNetworks} = options
+  await ensureRuntimeTmpfs(runtimeDir, run, signal)
+  const networkDeps = {directory: join(runtimeDir, '.net'), config: network, run}
+  const builders = await recordedBuilders(runtimeDir)
+  const records = await Promise.all(builders.map((builder) => readRecord(builderDirectory(runtimeDir, builder))))
+  await openNetwork(networkDeps, new Set(records.flatMap((record) => record?.network ?? [])), signal)
+  const networks = createNetworkPool((inner) => createNetwork(networkDeps, inner), log)
+  await networks.prepare(spareNetworks, signal)
+  const hierarchies = cgroupHierarchies(await readMounts('self'))
+  return new Runtime({...options, hierarchies, takeNetwork: networks.take, removeNetwork: (name, inner) => removeNetwork(networkDeps, name, inner), closeNetwork: (inner) => closeNetwork(networkDeps, inner)})
+}
+
+type Deps = RuntimeOptions &
+  Pick<StartDeps, 'hierarchies' | 'takeNetwork'> & {
+    readonly removeNetwork: (name: string, signal: AbortSignal) => Promise<void>
+    readonly closeNetwork: (signal: AbortSignal) => Promise<void>
+  }
+
+class Runtime implements RealRuntime {
+  readonly #deps: Deps
+  readonly #connect = loadControl()
+  readonly #controls = new Map<BuilderId, Control>()
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+  }
+
+  async list(): Promise<readonly SeenBuilder[]> {
+    const builders = await recordedBuilders(this.#deps.runtimeDir)
+    if (builders.length === 0) return []
+    const connections = await establishedConnections()
+    return await Promise.all(builders.map((builder) => this.#see(builder, connections)))
+  }
+
+  async #see(builder: BuilderId, connections: readonly Connection[]): Promise<SeenBuilder> {
+    const directory = this.#directory(builder)
+    // first the processes, then their last words: a builder that ends in between is merely seen running once more
+    const running = this.#processes(builder).length > 0
+    const [record, exit, caPem] = await Promise.all([readRecord(directory), readExit(directory), readOwn(directory, 'ca.pem')])
+    return {
+      builder,
+      running,
+      endpoints: record?.endpoints ?? [],
+      caPem,
+      exit: running ? null : exit,
+      leftovers: true,
+      connections: connections.filter(({localPort}) => localPort === record?.port).length,
+    }
+  }
+
+  start: BuilderRuntime['start'] = async (spec, signal) => {
+    const directory = this.#directory(spec.builder)
+    if (!(await makeDirectory(directory))) throw new BuilderStartError(`builder ${spec.builder} was started before`)
+    const control = () => this.#control(spec.builder)
+    return await startBuilder(spec, {...this.#deps, directory, control}, signal)
+  }
+
+  certify: BuilderRuntime['certify'] = async (builder, publicKeys) => {
+    const directory = this.#directory(builder)
+    const [caPem, caKeyPem] = await Promise.all([readOwn(directory, 'ca.pem'), readOwn(directory, 'ca.key')])
+    if (!caPem || !caKeyPem) throw new BuilderStartError(`builder ${builder} has no CA`)
+    const now = this.#deps.clock.now()
+    return await Promise.all(
+      publicKeys.map(async (publicKey) => ({
+        publicKey,
+        certificatePem: await signClient({caPem, caKeyPem}, publicKey, now),
+      })),
+    )
+  }
+
+  records: BuilderRuntime['records'] = async (builder, signal) => {
+    const control = this.#control(builder)
+    const events = await control.history(signal)
+    const active = events.filter(({type}) => type === 'STARTED').length
+    const complete = events.flatMap(({type, record}) => (type === 'COMPLETE' && record ? [record] : []))
+    const records: BuildRecord[] = []
+    for (const record of complete) {
+      const vertices = collectVertices()
+      await control.status(record.Ref, vertices.add, signal)
+      records.push(this.#withMemory(builder, summarizeBuild(record, vertices.vertices())))
+    }
+    return {active, records: records.toSorted((a, b) => a.startedAtMs - b.startedAtMs)}
+  }
+
+  /** A step that the kernel ended for its memory only shows exit code 137; the group's counter says why. */
+  #withMemory(builder: BuilderId, record: BuildSummary): BuildSummary {
+    if (record.failedStep?.exitCode !== 137) return record
+    const kills = this.#deps.hierarchies.map((hierarchy) => oomKills(join(hierarchy, 'hearth', builder, 'steps')))
+    if (Math.max(0, ...kills) === 0) return record
+    return {...record, reason: `out of memory: the step passed the builder's limit (${record.reason ?? 'killed'})`}
+  }
+
+  log: BuilderRuntime['log'] = async (builder, refs, signal) => {
+    const text = cutText(longestLogBytes)
+    for (const ref of refs) {
+      const progress = progressText()
+      await this.#control(builder).status(ref, (part) => text.add(progress.add(part)), signal)
+    }
+    return text.toString()
+  }
+
+  forgetRecords: BuilderRuntime['forgetRecords'] = async (builder, signal) => {
+    const control = this.#control(builder)
+    for (const {record, type} of await control.history(signal)) {
+      if (!record || type !== 'COMPLETE') continue
+      await control.deleteRecord(record.Ref, signal).catch((error: unknown) => {
+        if (!(error instanceof DaemonCallError && error.notFound)) throw error
+      })
+    }
+  }
+
+  closeConnections: BuilderRuntime['closeConnections'] = async (builder, signal) => {
+    const record = await readRecord(this.#directory(builder))
+    if (!record?.port) return
+    const open = (await establishedConnections()).some(({localPort}) => localPort === record.port)
+    if (open) await killConnections(record.port, this.#deps.run, signal)
+  }
+
+  usedBytes: BuilderRuntime['usedBytes'] = async (builder, signal) => await this.#control(builder).usedBytes(signal)
+
+  prune: BuilderRuntime['prune'] = async (builder, maxUsedSpaceBytes, signal) => {
+    const control = this.#control(builder)
+    if ((await control.usedBytes(signal)) > maxUsedSpaceBytes) await control.prune(maxUsedSpaceBytes, signal)
+  }
+
+  stop: BuilderRuntime['stop'] = async (builder, deadlineMs, signal) => {
+    const {hierarchies, clock, log} = this.#deps
+    await this.closeConnections(builder, signal)
+    this.#closeControl(builder)
+    const processes = await Promise.all(cgroupProcesses(hierarchies, builder, 'daemon').map(readProcess))
+    const daemon = findDaemon(processes.filter((each) => each !== null), this.#deps.tools.buildkitd)
+    if (daemon) signalProcess(daemon.pid, 'SIGTERM')
+    const deadline = clock.monotonic() + deadlineMs
+    let killed = false
+    for (let waitMs = 2; this.#processes(builder).length > 0; waitMs = Math.min(50, waitMs * 1.5)) {
+      if (clock.monotonic() > deadline) {
+        if (!killed) log.warn({builder}, 'builder did not end in time and is killed')
+        killed = true
+        killCgroups(hierarchies, builder)
+      }
+      await clock.sleep(waitMs, signal)
+    }
+  }
+
+  remove: BuilderRuntime['remove'] = async (builder, signal) => {
+    if (this.#processes(builder).length > 0) throw new Error(`builder ${builder} still runs`)
+    this.#closeControl(builder)
+    const directory = this.#directory(builder)
+    const record = await readRecord(directory)
+    this.#deps.log.debug({builder, said: await lastLines(directory, 3)}, 'removing what a builder left')
+    if (record?.network) await this.#deps.removeNetwork(record.network, signal)
+    removeCgroups(this.#deps.hierarchies, builder)
+    await removeDirectory(directory)
+  }
+
+  async release(signal: AbortSignal): Promise<void> {
+    const {runtimeDir, run, hierarchies} = this.#deps
+    if ((await recordedBuilders(runtimeDir)).length > 0) return
+    await this.#deps.closeNetwork(signal)
+    await releaseRuntimeTmpfs(runtimeDir, run, signal)
+    removeRootGroups(hierarchies)
+  }
+
+  #directory(builder: BuilderId): string {
+    return builderDirectory(this.#deps.runtimeDir, builder)
+  }
+
+  #processes(builder: BuilderId): readonly number[] {
+    return cgroupProcesses(this.#deps.hierarchies, builder)
+  }
+
+  #control(builder: BuilderId): Control {
+    const known = this.#controls.get(builder)
+    if (known) return known
+    const control = this.#connect(socketOf(this.#directory(builder)))
+    this.#controls.set(builder, control)
+    return control
+  }
+
+  #closeControl(builder: BuilderId): void {
+    this.#controls.get(builder)?.close()
+    this.#controls.delete(builder)
+  }
+}
+
+/** `oom_kill N` of memory.events (v2) or memory.oom_control (v1). */
+const oomKills = (group: string): number => {
+  for (const file of ['memory.events', 'memory.oom_control']) {
+    try {
+      const count = /^oom_kill (\d+)$/m.exec(readFileSync(join(group, file), 'utf8'))?.[1]
+      if (count) return Number(count)
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+    }
+  }
+  return 0
+}

@@ -1,0 +1,130 @@
+import {join} from 'node:path'
+import type {Architecture, Endpoint} from '@hearth/proto/common'
+import type {Clock} from '@hearth/proto/clock'
+import {inside, renderDaemonConfig} from '../buildkit/config.ts'
+import type {Control} from '../buildkit/control.ts'
+import {enterScript, launchDaemon, runcScript} from '../buildkit/daemon.ts'
+import {createCgroups, stepsGroup} from '../host/cgroup.ts'
+import {listen} from '../host/listener.ts'
+import {readMounts} from '../host/mountinfo.ts'
+import type {BuilderNetwork} from '../host/network.ts'
+import {builderResolver} from '../host/resolver.ts'
+import {type DirectoryWatch, watchDirectory} from '../host/watch.ts'
+import {makeIdentity} from './real-certificates.ts'
+import {type BuilderRecord, lastLines, writeRecord, writeSecret} from './real-record.ts'
+import {type BuilderSpec, BuilderStartError, type StartedBuilder} from './runtime.ts'
+import {unneededMounts} from './unneeded-mounts.ts'
+
+/** buildkitd with a large cache reads all of its records before it answers. */
+const readyMs = 120_000
+
+export type StartDeps = {
+  readonly runtimeDir: string
+  readonly directory: string
+  readonly tools: {readonly buildkitd: string; readonly runc: string}
+  readonly advertise: {readonly address: string; readonly serverName: string}
+  readonly architecture: Architecture
+  readonly portRange: {readonly first: number; readonly last: number} | null
+  readonly dnsFallback: readonly string[]
+  readonly bootId: string
+  readonly hierarchies: readonly string[]
+  readonly takeNetwork: (signal: AbortSignal) => Promise<BuilderNetwork>
+  readonly control: () => Control
+  readonly clock: Clock
+}
+
+/** Starts a builder in its own, new directory. Whatever fails leaves what `remove` removes. */
+export const startBuilder = async (spec: BuilderSpec, deps: StartDeps, signal: AbortSignal): Promise<StartedBuilder> => {
+  const {directory, advertise, clock, bootId, hierarchies} = deps
+  const {builder, device} = spec
+  const [identity, network, listener] = await Promise.all([
+    makeIdentity(builder, [advertise.address, advertise.serverName], clock.now()),
+    deps.takeNetwork(signal),
+    listen(advertise.address, deps.portRange),
+  ])
+  const endpoints: Endpoint[] = [
+    {kind: 'tcp', address: advertise.address, port: listener.port, serverName: advertise.serverName},
+  ]
+  const record: BuilderRecord = {builder, bootId, device, port: listener.port, endpoints, network: network.name}
+  await writeRecord(directory, record)
+  const watch = watchDirectory(directory)
+  try {
+    const resolver = await builderResolver(deps.dnsFallback)
+    await Promise.all([
+      writeSecret(directory, 'ca.key', identity.caKeyPem),
+      writeSecret(directory, 'ca.pem', identity.caPem),
+      writeSecret(directory, 'server.key', identity.serverKeyPem),
+      writeSecret(directory, 'server.pem', identity.serverPem),
+      writeSecret(directory, 'buildkitd.toml', configText(spec, deps)),
+      ...(resolver ? [writeSecret(directory, 'resolv.conf', resolver.text)] : []),
+    ])
+    const cgroups = createCgroups(hierarchies, builder, spec.limits)
+    const unmount = unneededMounts(await readMounts('self'), neededPaths(deps))
+    const began = clock.monotonic()
+    const ended = launchDaemon({
+      directory,
+      runtimeDir: deps.runtimeDir,
+      device,
+      namespace: network.namespace,
+      listenerFd: listener.fd,
+      cgroups,
+      unmount,
+      resolvConf: resolver?.path ?? null,
+      tools: deps.tools,
+      environment: {},
+    })
+    listener.close() // from here on only buildkitd accepts
+    const mountMs = await untilReady({deps, watch, ended, began}, signal)
+    return {endpoints, caPem: identity.caPem, mountMs, startMs: clock.monotonic() - began - mountMs}
+  } finally {
+    watch.close()
+    listener.close()
+  }
+}
+
+const configText = (spec: BuilderSpec, {architecture}: StartDeps): string =>
+  renderDaemonConfig({
+    runc: `${inside.own}/runc.sh`,
+    platforms: [`linux/${architecture}`],
+    cgroupParent: stepsGroup(spec.builder),
+  }).replace(`${inside.own}/runc.sh`, runcScript)
+
+const neededPaths = ({runtimeDir, tools}: StartDeps): readonly string[] => [
+  runtimeDir,
+  tools.buildkitd,
+  tools.runc,
+  enterScript,
+  runcScript,
+]
+
+type Waiting = {
+  readonly deps: StartDeps
+  readonly watch: DirectoryWatch
+  readonly ended: Promise<string>
+  readonly began: number
+}
+
+/** Resolves with the time until the volume was mounted, when the daemon has answered. */
+const untilReady = async ({deps, watch, ended, began}: Waiting, signal: AbortSignal): Promise<number> => {
+  const over = new AbortController()
+  const both = AbortSignal.any([signal, over.signal])
+  const died = ended.then(async (how) => {
+    if (over.signal.aborted) return await new Promise<never>(() => undefined)
+    const said = await lastLines(deps.directory, 5)
+    throw new BuilderStartError(`buildkitd did not start (${how})${said ? `: ${said}` : ''}`)
+  })
+  const ready = async (): Promise<number> => {
+    await watch.appears('mounted', both)
+    const mountMs = deps.clock.monotonic() - began
+    await watch.appears('buildkitd.sock', both)
+    await deps.control().ready(readyMs, both)
+    return mountMs
+  }
+  try {
+    return await Promise.race([ready(), died])
+  } finally {
+    over.abort()
+  }
+}
+
+export const socketOf = (directory: string): string => join(directory, 'buildkitd.sock')
