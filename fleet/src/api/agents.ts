@@ -9,7 +9,8 @@ import type {Tokens} from '../auth/tokens.ts'
 import type {Fleet} from '../fleet.ts'
 import {hostRoute, openRoute, param, type Route} from './route.ts'
 
-const logLimitBytes = 16 * 1024 * 1024
+/** A log is cut to 16 MiB by its agent, which then adds a line that says so. */
+const logLimitBytes = 17 * 1024 * 1024
 
 export type AgentRoutesDeps = {
   readonly fleet: Fleet

@@ -3,6 +3,7 @@ import type {Log} from '@hearth/proto/clock'
 import {ProtocolError} from '@hearth/proto/validate'
 import {ApiFailure} from '../api-failure.ts'
 import {CertificateRequestError} from '../auth/authority.ts'
+import {isDiskFull} from '../start-failure.ts'
 
 export type Refusal = {readonly status: number; readonly body: ApiError}
 
@@ -12,6 +13,10 @@ export const refusalOf = (error: unknown, log: Log, requestId: string): Refusal 
   if (error instanceof ProtocolError) return refusal(400, 'invalid', `the request is not valid: ${error.message}`)
   if (error instanceof CertificateRequestError)
     return refusal(400, 'invalid', `/certificateRequestPem: ${error.message}`)
+  if (isDiskFull(error)) {
+    log.error({err: error, requestId}, 'the disk is full')
+    return refusal(507, 'disk-full', "the fleet's disk is full: free some space in its state directory, then try again")
+  }
   const {statusCode, code, message} = error as {statusCode?: number; code?: string; message?: string}
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return refusal(413, 'too-large', 'the request body is too large')
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {

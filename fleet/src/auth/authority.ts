@@ -18,3 +18,8 @@ export type ServerCertificate = {readonly certificatePem: string; readonly keyPe
 export class CertificateRequestError extends Error {
   override readonly name = 'CertificateRequestError'
 }
+
+/** A file of the authority that can't be used; the message names it and says what to do. */
+export class AuthorityFileError extends Error {
+  override readonly name = 'AuthorityFileError'
+}

@@ -3,7 +3,7 @@ import {open, readFile, rename} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import {caPin} from '@hearth/proto/ca-pin'
 import type {HostId} from '@hearth/proto/ids'
-import type {Authority, ServerCertificate} from './authority.ts'
+import {type Authority, AuthorityFileError, type ServerCertificate} from './authority.ts'
 import type {Issuer} from './real-x509.ts'
 
 const minuteMs = 60_000
@@ -12,11 +12,6 @@ const authorityDays = 3650
 const leafDays = 90
 /** A server certificate with less left than this is remade. */
 const serverRenewDays = 30
-
-/** A file of the authority that can't be used; the message names it and says what to do. */
-export class AuthorityFileError extends Error {
-  override readonly name = 'AuthorityFileError'
-}
 
 /**
  * The authority whose key lies in `stateDir`; made there on first use. `ca.pem` and `server.pem` hold a private key and its

@@ -1,0 +1,84 @@
+import {ConfigError} from '@hearth/proto/config-file'
+import {describe, expect, it} from 'vitest'
+import {fleetConfig, parseListen} from './config.ts'
+import {defaultPolicy} from './policy.ts'
+
+const config = (file: unknown, environment: Record<string, string> = {}, flags = {}) =>
+  fleetConfig({file, fileName: 'fleet.yaml', environment, flags})
+
+describe('fleetConfig', () => {
+  it('has a default for all', () => {
+    expect(config(null)).toEqual({
+      listen: {host: '127.0.0.1', port: 7433},
+      stateDir: '/var/lib/hearth',
+      advertise: [],
+      logLevel: 'info',
+      policy: defaultPolicy,
+    })
+  })
+
+  it('lets flags win over variables, and those over the file', () => {
+    const file = {listen: '0.0.0.0:1', stateDir: '/a', advertise: ['a'], logLevel: 'warn'}
+    const environment = {
+      HEARTH_LISTEN: '0.0.0.0:2',
+      HEARTH_STATE_DIR: '/b',
+      HEARTH_ADVERTISE: 'b,c',
+      HEARTH_LOG_LEVEL: 'debug',
+    }
+    expect(config(file)).toMatchObject({listen: {port: 1}, stateDir: '/a', advertise: ['a'], logLevel: 'warn'})
+    const changed = config(file, environment)
+    expect(changed).toMatchObject({listen: {port: 2}, stateDir: '/b', advertise: ['b', 'c'], logLevel: 'debug'})
+    const flagged = config(file, environment, {listen: '[::1]:3', stateDir: '/c'})
+    expect(flagged).toMatchObject({listen: {host: '::1', port: 3}, stateDir: '/c'})
+  })
+
+  it('reads the policy with its units', () => {
+    const policy = {warmIdle: '0s', lostAfter: '1m30s', volumeSize: '1.5GB', keepGenerations: 3, maxUsedSpaceShare: 0.5}
+    expect(config({policy}).policy).toEqual({
+      ...defaultPolicy,
+      warmIdleMs: 0,
+      lostAfterMs: 90_000,
+      volumeSizeBytes: 1_500_000_000,
+      keepGenerations: 3,
+      maxUsedSpaceShare: 0.5,
+    })
+  })
+
+  it.each<[string, unknown, string]>([
+    ['an unknown key', {lisen: 'x'}, "fleet.yaml: there is no key 'lisen'; did you mean 'listen'?"],
+    ['an unknown key inside', {policy: {warmidle: '1m'}}, "'policy.warmidle'; did you mean 'policy.warmIdle'?"],
+    ['a bare number', {policy: {warmIdle: '10'}}, '/policy/warmIdle'],
+    ['a number for a duration', {policy: {warmIdle: 10}}, '/policy/warmIdle must be string'],
+    ['a level', {logLevel: 'loud'}, "/logLevel must be one of 'debug'"],
+    ['an address', {listen: '7433'}, "fleet.yaml: listen is '7433', but must be address:port"],
+    ['hosts that are lost before they are offline', {policy: {lostAfter: '5s'}}, 'offlineAfter ≤ lostAfter'],
+    ['text', 'x', 'must be object'],
+  ])('refuses %s', (_name, file, message) => {
+    expect(() => config(file)).toThrow(ConfigError)
+    expect(() => config(file)).toThrow(message)
+  })
+
+  it('blames the flag or the variable that is wrong', () => {
+    expect(() => config(null, {HEARTH_LISTEN: 'x'})).toThrow("HEARTH_LISTEN is 'x'")
+    expect(() => config(null, {}, {listen: 'x'})).toThrow("--listen is 'x'")
+    expect(() => config(null, {HEARTH_LOG_LEVEL: 'loud'})).toThrow("HEARTH_LOG_LEVEL is 'loud'")
+  })
+
+  it('has a key for each policy value of a known unit', () => {
+    for (const [name, value] of Object.entries(defaultPolicy)) {
+      if (['retentionSweepMs', 'logMaxCharacters'].includes(name)) continue // not for operators
+      const key = name.replace(/(Ms|Bytes)$/, '')
+      const text = name.endsWith('Ms') ? `${value}ms` : name.endsWith('Bytes') ? `${Number(value) / 1e9}GB` : value
+      expect(config({policy: {[key]: text}}).policy).toEqual(defaultPolicy)
+    }
+  })
+})
+
+describe('parseListen', () => {
+  it.each(['', ':7433', '127.0.0.1', '127.0.0.1:', '127.0.0.1:70000', '::1:7433', 'a b:1', 'http://x:1'])(
+    'refuses %j',
+    (text) => {
+      expect(() => parseListen(text, '--listen')).toThrow(ConfigError)
+    },
+  )
+})

@@ -1,0 +1,125 @@
+import {mkdir, open} from 'node:fs/promises'
+import {join} from 'node:path'
+import type {Clock, Log, Random} from '@hearth/proto/clock'
+import type {HostId} from '@hearth/proto/ids'
+import {urlOf} from './api/real-names.ts'
+import {type AdminToken, ensureAdminToken} from './auth/real-admin-token.ts'
+import {openAuthority} from './auth/real-authority.ts'
+import {realSecrets} from './auth/real-secrets.ts'
+import {tokenTable} from './auth/token-table.ts'
+import {Tokens} from './auth/tokens.ts'
+import type {FleetConfig} from './config.ts'
+import type {Fleet} from './fleet.ts'
+import type {About, Policy} from './policy.ts'
+import {type ServedFleet, serveFleet} from './serve.ts'
+import {openSqliteStore} from './store/sqlite.ts'
+import type {Store} from './store/store.ts'
+
+/** Makes the core. */
+export type MakeFleet = (deps: {
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  readonly policy: Policy
+  readonly about: About
+  readonly log: Log
+}) => Fleet
+
+export type FleetOptions = {
+  readonly config: FleetConfig
+  readonly version: string
+  /** `hearth up`: the fleet's own host is `localHost`, once it has joined. */
+  readonly embedded: boolean
+  readonly localHost: () => HostId | null
+  readonly makeFleet: MakeFleet
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+export type RunningFleet = {
+  readonly fleet: Fleet
+  readonly tokens: Tokens
+  readonly url: string
+  readonly port: number
+  readonly caPem: string
+  readonly adminToken: AdminToken
+  /** Settles when the core has ended: by `close`, or with the error that ended it. */
+  readonly ended: Promise<void>
+  /** Stops listening, ends the core, closes the store. Costs no build: agents go on and come back. */
+  close(): Promise<void>
+}
+
+/**
+ * Opens the state directory, runs the core and listens. What it throws can be told to people by `startFailure`; what it had opened
+ * is closed again.
+ */
+export const startFleet = async (options: FleetOptions): Promise<RunningFleet> => {
+  const {config, clock, random} = options
+  await mkdir(config.stateDir, {recursive: true, mode: 0o700})
+  const store = await openStore(config.stateDir)
+  try {
+    const authority = await openAuthority(config.stateDir, clock)
+    const table = tokenTable(store, random, clock)
+    const tokens = new Tokens({table, secrets: realSecrets, random, clock, pin: authority.pin})
+    return await runFleet({...options, store, authority, tokens})
+  } catch (error) {
+    store.close()
+    throw error
+  }
+}
+
+type Opened = FleetOptions & {
+  readonly store: Store
+  readonly authority: Awaited<ReturnType<typeof openAuthority>>
+  readonly tokens: Tokens
+}
+
+const runFleet = async (opened: Opened): Promise<RunningFleet> => {
+  const {config, version, embedded, store, authority, tokens, clock, random, log} = opened
+  const fleet = opened.makeFleet({store, clock, random, policy: config.policy, about: aboutOf(opened), log})
+  const stop = new AbortController()
+  const ended = fleet.run(stop.signal)
+  ended.catch(() => stop.abort()) // its reason is told by `ended` and `close`
+  let served: ServedFleet
+  try {
+    const seams = {clock, random, log, heartbeatMs: config.policy.heartbeatMs}
+    served = await serveFleet({...seams, fleet, tokens, authority, embedded, version, ...config})
+  } catch (error) {
+    stop.abort()
+    await ended
+    throw error
+  }
+  const close = async () => {
+    await served.close()
+    stop.abort()
+    await ended.finally(() => store.close())
+  }
+  try {
+    const adminToken = await ensureAdminToken(tokens, config.stateDir)
+    const {url, port} = served
+    return {fleet, tokens, url, port, caPem: authority.caPem, adminToken, ended, close}
+  } catch (error) {
+    await served.close()
+    stop.abort()
+    await ended
+    throw error
+  }
+}
+
+/** SQLite would make the file readable to all; it holds the hashes of tokens and the logs of builds. */
+const openStore = async (stateDir: string): Promise<Store> => {
+  const path = join(stateDir, 'fleet.sqlite')
+  await (await open(path, 'a', 0o600)).close()
+  return openSqliteStore(path)
+}
+
+/** `localHost` is asked each time: it is not known before that host has joined. */
+const aboutOf = ({config, version, embedded, localHost}: FleetOptions): About => ({
+  version,
+  embedded,
+  url: urlOf(config.listen.host, config.listen.port, config.advertise),
+  get localHost() {
+    return localHost()
+  },
+})
