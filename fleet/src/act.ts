@@ -1,8 +1,8 @@
 import type {Desired} from '@hearth/proto/fleet-message'
 import type {HostId} from '@hearth/proto/ids'
 import {Change, type Core} from './change.ts'
-import {drainLeftMs} from './hosts/drain.ts'
 import {desiredState} from './hosts/desired.ts'
+import {drainLeftMs} from './hosts/drain.ts'
 import {settle} from './scheduler/settle.ts'
 
 /**

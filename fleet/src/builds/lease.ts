@@ -71,7 +71,8 @@ const freeBuilder = async (change: Change, lease: LeaseRecord, wasReady: boolean
 /** A build that can't have one of its architectures has no use for the others. */
 const cancelSiblings = async (change: Change, lease: LeaseRecord) => {
   for (const sibling of await change.tx.leases.list({build: lease.build})) {
-    if (sibling.id !== lease.id) await cancelLease(change, sibling, `the lease for ${lease.architecture} could not be served`)
+    if (sibling.id !== lease.id)
+      await cancelLease(change, sibling, `the lease for ${lease.architecture} could not be served`)
   }
 }
 

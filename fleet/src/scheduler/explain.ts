@@ -41,7 +41,9 @@ export const explainFull = (
 /** The host that holds the cache can't take the lease now; `leftMs` 0: it is not waited for any longer. */
 export const explainHome = (homes: readonly PlaceHost[], board: Seen, leftMs: number): string => {
   const states = homes.map((home) =>
-    refusalOf(home) === null ? `its cache is on host ${home.name}: ${explainBusy([home], board)}` : `its cache is there, but ${explainClosed(home)}`,
+    refusalOf(home) === null
+      ? `its cache is on host ${home.name}: ${explainBusy([home], board)}`
+      : `its cache is there, but ${explainClosed(home)}`,
   )
   return leftMs > 0 ? states.join('; ') : `started without the cache: ${states.join('; ')}`
 }

@@ -3,8 +3,15 @@ import type {BuilderId, CopyId, Epoch, GenerationId, HostId} from '@hearth/proto
 import {refreshBuild} from '../builds/lease.ts'
 import {transition} from '../builds/transition.ts'
 import type {Change} from '../change.ts'
-import type {BuilderRecord, CopyRecord, GenerationRecord, HostRecord, LeaseRecord, VolumeRecord} from '../store/records.ts'
-import {chooseCopy, type CopyChoice} from '../volumes/decide.ts'
+import type {
+  BuilderRecord,
+  CopyRecord,
+  GenerationRecord,
+  HostRecord,
+  LeaseRecord,
+  VolumeRecord,
+} from '../store/records.ts'
+import {type CopyChoice, chooseCopy} from '../volumes/decide.ts'
 import {volumeOf} from '../volumes/volume.ts'
 
 // Invariant: the epoch of an attachment is raised in the transaction that makes its builder, so before any host hears of it.
@@ -34,7 +41,15 @@ export const grantBuilder = async (change: Change, lease: LeaseRecord, hostId: H
   const builderId = `n-${change.core.random.name(10)}` as BuilderId
   const copy = await attachCopy(change, {volume, host: hostId, choice, from, builder: builderId})
   const cache = cacheOf(choice, from)
-  const builder = await newBuilder(change, {id: builderId, lease, host, volume, copy, cache, fresh: choice.copy === null})
+  const builder = await newBuilder(change, {
+    id: builderId,
+    lease,
+    host,
+    volume,
+    copy,
+    cache,
+    fresh: choice.copy === null,
+  })
   await change.putBuilder(builder)
   if (trust === 'trusted') await tx.volumes.put({...volume, rollback: null, emptyWhy: null})
   await placeLease(change, lease, builder, {warm: false, cache, attempts: lease.attempts + 1})
@@ -97,7 +112,10 @@ const newBuilder = async (change: Change, made: NewBuilder): Promise<BuilderReco
     volume: volume.id,
     copy: copy.id,
     epoch: copy.epoch,
-    limits: {cpuWeight: policy.cpuWeight, memoryBytes: Math.max(1, Math.floor(host.memoryBytes / Math.max(1, host.slots)))},
+    limits: {
+      cpuWeight: policy.cpuWeight,
+      memoryBytes: Math.max(1, Math.floor(host.memoryBytes / Math.max(1, host.slots))),
+    },
     maxUsedSpaceBytes: Math.floor(policy.volumeSizeBytes * policy.maxUsedSpaceShare),
     lease: lease.id,
     lastLease: lease.id,
@@ -137,7 +155,8 @@ const placeLease = async (
   if (!next) return
   const {core, now, at, tx} = change
   const waitedMs = core.stopwatch.elapsedMs(`queue ${lease.id}`, now)
-  const timingsMs = {queue: waitedMs > 0 ? waitedMs : Math.max(0, at - lease.createdAt)}
+  const queue = waitedMs > 0 ? waitedMs : Math.max(0, at - lease.createdAt)
+  const timingsMs = {queue, place: core.clock.monotonic() - now}
   const hostName = (await tx.hosts.get(builder.host))?.name ?? builder.host
   const place = {host: builder.host, hostName, builder: builder.id, waiting: null}
   await change.putLease({...lease, ...how, ...place, timingsMs, state: next[0]})

@@ -117,7 +117,8 @@ const onWarmBuilder = (lease: WaitingLease, board: Board): Decision => {
     return {lease: lease.lease, why, againInMs: null, hopeless: false}
   }
   const warm = mine.find(
-    (builder) => builder.use === 'idle' && builder.usable && builder.trust === lease.trust && board.isOpen(builder.host),
+    (builder) =>
+      builder.use === 'idle' && builder.usable && builder.trust === lease.trust && board.isOpen(builder.host),
   )
   return warm ? {lease: lease.lease, host: warm.host, builder: warm.builder, note: null} : null
 }
@@ -141,7 +142,12 @@ const onHost = (lease: WaitingLease, board: Board): Decision => {
   const other = fullest(hosts, board)
   if (!other) {
     const evicted = makeRoom(lease, hosts, board)
-    return {lease: lease.lease, why: explainFull(lease.architecture, hosts, board, evicted), againInMs: null, hopeless: false}
+    return {
+      lease: lease.lease,
+      why: explainFull(lease.architecture, hosts, board, evicted),
+      againInMs: null,
+      hopeless: false,
+    }
   }
   const note = homes.length > 0 ? explainHome(homes, board, 0) : null
   return {lease: lease.lease, host: other.host, builder: null, note}
@@ -152,7 +158,10 @@ const waitForRelease = (lease: WaitingLease, board: Board): Wait | null => {
   const leftMs = board.policy.localWaitMs - lease.waitedMs
   const mine = board.buildersOf(lease).filter(({trust, host}) => trust === 'trusted' && board.isOnline(host))
   const stranded = mine.find(({use, host}) => use === 'idle' && !board.isOpen(host))
-  if (stranded && board.hosts.some(({host, architecture}) => architecture === lease.architecture && board.isOpen(host))) {
+  if (
+    stranded &&
+    board.hosts.some(({host, architecture}) => architecture === lease.architecture && board.isOpen(host))
+  ) {
     board.evict(stranded, 'its host takes no new builds and its cache is wanted elsewhere')
   }
   const leaving = mine.find(({use, builder}) => use === 'terminating' || board.isEvicted(builder))
@@ -271,6 +280,8 @@ export class Board {
   }
 
   homesOf({project, architecture}: {project: ProjectId; architecture: Architecture}): readonly HostId[] {
-    return this.#volumes.find((volume) => volume.project === project && volume.architecture === architecture)?.homes ?? []
+    return (
+      this.#volumes.find((volume) => volume.project === project && volume.architecture === architecture)?.homes ?? []
+    )
   }
 }

@@ -60,7 +60,8 @@ const placeHost = ({core, now}: Change, host: HostRecord): PlaceHost => {
 const placeBuilder = ({core, now}: Change, builder: BuilderRecord): PlaceBuilder => {
   const {id, host, project, projectName, architecture, trust, lease, want, serves} = builder
   const seen = core.links.report(host).builders.get(id)?.seen
-  const usable = !seen || (seen.fault === null && !seen.released && seen.phase !== 'stopping' && seen.phase !== 'detaching')
+  const usable =
+    !seen || (seen.fault === null && !seen.released && seen.phase !== 'stopping' && seen.phase !== 'detaching')
   const use = want === 'terminated' ? 'terminating' : lease ? 'busy' : 'idle'
   const idleMs = use === 'idle' ? core.stopwatch.elapsedMs(idleTimer(builder), now) : 0
   return {builder: id, host, project, projectName, architecture, trust, use, usable, build: serves, idleMs}

@@ -1,5 +1,5 @@
-import {cancelLease, loseLease} from '../builds/lease.ts'
 import {clientTimer} from '../builds/client-timer.ts'
+import {cancelLease, loseLease} from '../builds/lease.ts'
 import {sweepRetention} from '../builds/retention.ts'
 import type {Change} from '../change.ts'
 import {terminateBuilder} from '../hosts/builder.ts'

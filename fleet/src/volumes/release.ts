@@ -19,18 +19,26 @@ export const releaseBuilder = async (change: Change, builder: BuilderRecord, rel
   change.touchHost(host)
   change.event({type: 'builderReleased', builder: id, host, copy: copyId, epoch, clean, reason})
   const copy = await change.tx.copies.get(copyId)
-  const fate = copy ? await settleCopy(change, builder, copy, release) : {sealed: null, why: 'its copy is not on record'}
+  const fate = copy
+    ? await settleCopy(change, builder, copy, release)
+    : {sealed: null, why: 'its copy is not on record'}
   const lease = await change.tx.leases.get(builder.lastLease)
   if (!lease) return
   const {stop, detach, seal} = timingsMs
   const late = Object.fromEntries(Object.entries({stop, detach, seal}).filter(([, ms]) => ms !== undefined))
-  const cache = lease.builder === id ? {...lease.cache, sealed: fate.sealed, why: fate.why ?? lease.cache.why} : lease.cache
+  const cache =
+    lease.builder === id ? {...lease.cache, sealed: fate.sealed, why: fate.why ?? lease.cache.why} : lease.cache
   await change.putLease({...lease, cache, timingsMs: {...lease.timingsMs, ...(lease.builder === id ? late : {})}})
 }
 
 type Fate = {readonly sealed: number | null; readonly why: string | null}
 
-const settleCopy = async (change: Change, builder: BuilderRecord, copy: CopyRecord, release: Release): Promise<Fate> => {
+const settleCopy = async (
+  change: Change,
+  builder: BuilderRecord,
+  copy: CopyRecord,
+  release: Release,
+): Promise<Fate> => {
   const {clean, generation, reason} = release
   const volume = await change.tx.volumes.get(builder.volume)
   if (builder.trust === 'untrusted') {
@@ -83,7 +91,14 @@ const sealCopy = async (change: Change, {builder, copy, volume, seal}: Sealing):
   await change.tx.volumes.put({...volume, head: seal, next: generation.number + 1})
   const {number} = generation
   change.event({type: 'copyFreed', copy: copy.id, generation: seal})
-  change.event({type: 'generationSealed', volume: volume.id, generation: seal, number, copy: copy.id, epoch: copy.epoch})
+  change.event({
+    type: 'generationSealed',
+    volume: volume.id,
+    generation: seal,
+    number,
+    copy: copy.id,
+    epoch: copy.epoch,
+  })
   change.event({type: 'headChanged', volume: volume.id, generation: seal, copy: copy.id, epoch: copy.epoch})
   return {sealed: number, why: null}
 }

@@ -1,0 +1,67 @@
+import type {AgentMessage, Hello} from '@hearth/proto/agent-message'
+import {act} from '../act.ts'
+import type {Core} from '../change.ts'
+import type {AgentConnection} from '../fleet.ts'
+import {startDrain} from './drain.ts'
+import {loseForgotten, observeBuilders, observeVolumes} from './observed.ts'
+
+/** See `Fleet.agentConnected`. */
+export const agentConnected = async (core: Core, hello: Hello, agent: AgentConnection) => {
+  await act(core, async (change) => {
+    const host = await change.tx.hosts.get(agent.host)
+    const refusal = host ? refusalOf(core, hello, agent, change.now) : removed
+    if (!host || refusal) return change.tx.afterCommit(() => refusal && agent.refuse(refusal.code, refusal.reason))
+    const {slots, cpus, memoryBytes, operatingSystem, version, bootId, architecture} = hello
+    const old = core.links.link(agent.host)
+    core.links.connect({agent, agentInstance: hello.agentInstance})
+    core.links.hear(agent.host, change.now, change.at)
+    const facts = {slots, cpus, memoryBytes, operatingSystem, version, bootId, architecture, lastSeenAt: change.at}
+    await change.putHost({...host, ...facts})
+    await loseForgotten(change, agent.host, hello.builders, bootId)
+    await observeBuilders(change, agent.host, hello.builders)
+    change.event({type: 'hostConnected', host: agent.host, connection: agent.connection, bootId})
+    change.tx.afterCommit(() => {
+      old?.agent.refuse('replaced', 'a newer connection of this agent took its place')
+      const {heartbeatMs} = core.policy
+      agent.send({type: 'welcome', connection: agent.connection, term: core.term, heartbeatMs, nextSyncInMs: 0})
+    })
+  })
+}
+
+const removed = {code: 'removed', reason: 'this fleet does not know this host: let it join again'}
+
+/** A second live instance of one host is refused while the first still answers; a newer connection of the same is not. */
+const refusalOf = ({links, policy}: Core, hello: Hello, {host}: AgentConnection, now: number) => {
+  const link = links.link(host)
+  if (!link || link.agentInstance === hello.agentInstance || links.silentMs(host, now) >= policy.offlineAfterMs)
+    return null
+  return {code: 'duplicate-identity', reason: 'another agent with the identity of this host is connected'}
+}
+
+/** See `Fleet.agentSaid`. What an older connection says is not heard. */
+export const agentSaid = async (core: Core, message: Exclude<AgentMessage, Hello>, agent: AgentConnection) => {
+  if (!core.links.isCurrent(agent)) return
+  if (message.type === 'unsupported') return core.log.warn({host: agent.host, of: message.of}, 'the agent is older')
+  await act(core, async (change) => {
+    if (!core.links.isOnline(agent.host, change.now)) change.nudge()
+    core.links.hear(agent.host, change.now, change.at)
+    if (message.type === 'drain') {
+      const {reason, deadlineMs} = message
+      return await startDrain(change, agent.host, {reason, deadlineMs, actor: `host ${agent.host}`})
+    }
+    core.links.setUsage(agent.host, message)
+    await observeBuilders(change, agent.host, message.builders)
+    await observeVolumes(change, agent.host, message)
+  })
+}
+
+/** See `Fleet.agentGone`. */
+export const agentGone = async (core: Core, agent: AgentConnection) => {
+  if (!core.links.isCurrent(agent)) return
+  core.links.disconnect(agent.host)
+  await act(core, async (change) => {
+    const host = await change.tx.hosts.get(agent.host)
+    if (host) await change.tx.hosts.put({...host, lastSeenAt: core.links.heardAt(agent.host) ?? change.at})
+    change.nudge()
+  })
+}

@@ -1,0 +1,133 @@
+import type {Observed} from '@hearth/proto/agent-message'
+import type {TimingsMs} from '@hearth/proto/common'
+import type {HostId} from '@hearth/proto/ids'
+import type {ObservedBuilder} from '@hearth/proto/observed'
+import {endLease, loseLease, refreshBuild} from '../builds/lease.ts'
+import {transition} from '../builds/transition.ts'
+import type {Change} from '../change.ts'
+import type {BuilderRecord, LeaseRecord} from '../store/records.ts'
+import {releaseBuilder} from '../volumes/release.ts'
+import {terminateBuilder} from './builder.ts'
+
+// Takes in what a host reports. Level-triggered: the same report again changes nothing, and one of an older epoch is ignored.
+
+/** The builders of one report. Those that the store does not know are counted as foreign and left alone. */
+export const observeBuilders = async (change: Change, host: HostId, builders: readonly ObservedBuilder[]) => {
+  const known: ObservedBuilder[] = []
+  const foreign: ObservedBuilder[] = []
+  for (const seen of builders) {
+    const record = await change.tx.builders.get(seen.builder)
+    const same = record?.host === host && record.copy === seen.copy && record.epoch === seen.epoch
+    if (same) known.push(seen)
+    else if (!seen.released) foreign.push(seen)
+  }
+  change.core.links.setBuilders(host, known, foreign, change.at)
+  for (const seen of known) await observeBuilder(change, seen)
+}
+
+const observeBuilder = async (change: Change, seen: ObservedBuilder) => {
+  const {tx} = change
+  const first = await tx.builders.get(seen.builder)
+  if (first && !first.seen) await change.putBuilder({...first, seen: true})
+  for (const outcome of seen.outcomes) {
+    const lease = await tx.leases.get(outcome.lease)
+    if (lease && lease.builder === seen.builder) await takeOutcome(change, lease, seen, outcome)
+  }
+  await becomeReady(change, seen)
+  const record = await tx.builders.get(seen.builder)
+  if (record && (seen.fault || seen.released)) await builderFailed(change, record, seen)
+  const last = await tx.builders.get(seen.builder)
+  if (last && seen.released) await releaseBuilder(change, last, {...seen.released, timingsMs: seen.timingsMs})
+}
+
+const takeOutcome = async (
+  change: Change,
+  lease: LeaseRecord,
+  seen: ObservedBuilder,
+  {state, reason, steps, failedStep, buildMs, exportMs}: ObservedBuilder['outcomes'][number],
+) => {
+  const build = buildMs === null ? {} : {build: buildMs}
+  await endLease(change, lease, 'outcome', {
+    outcome: state,
+    reason: state === 'cancelled' ? (lease.cancel ?? reason) : reason,
+    steps,
+    failedStep,
+    exportMs,
+    timingsMs: {...startTimings(lease, seen), ...build},
+    cache: {...lease.cache, usedBytes: seen.usedBytes ?? lease.cache.usedBytes},
+  })
+}
+
+/** Only the lease that started the builder waited for it. */
+const startTimings = (lease: LeaseRecord, {timingsMs}: ObservedBuilder): TimingsMs => {
+  if (lease.warm) return lease.timingsMs
+  const {attach, mount, start} = timingsMs
+  const spans = Object.entries({attach, mount, start}).filter(([, ms]) => ms !== undefined)
+  return {...lease.timingsMs, ...Object.fromEntries(spans)}
+}
+
+const becomeReady = async (change: Change, seen: ObservedBuilder) => {
+  const lease = seen.lease && (await change.tx.leases.get(seen.lease.lease))
+  const next = lease && lease.builder === seen.builder ? transition(lease.state, 'ready') : null
+  const certificate = seen.lease?.certificates[0]
+  if (!lease || !next || !certificate || !seen.caPem || seen.endpoints.length === 0) return
+  const {caPem, endpoints} = seen
+  const connection = {endpoints, caPem, certificatePem: certificate.certificatePem}
+  await change.putLease({...lease, state: next[0], connection, timingsMs: startTimings(lease, seen)})
+  await refreshBuild(change, lease.build)
+  change.event({type: 'leaseReady', build: lease.build, lease: lease.id, builder: seen.builder})
+}
+
+/** A lease that it still serves is placed anew or ends: what it was given is of no use to it any more. */
+const builderFailed = async (change: Change, record: BuilderRecord, {fault, released}: ObservedBuilder) => {
+  const why = fault?.message ?? released?.reason ?? 'its builder ended'
+  await terminateBuilder(change, record, why, {failed: fault !== null})
+  const lease = record.lease ? await change.tx.leases.get(record.lease) : null
+  if (!lease || (lease.state === 'ready' && !released)) return // its outcome is on its way
+  const copy = await change.tx.copies.get(record.copy)
+  await loseLease(change, lease, why, fault ? (copy?.from ?? null) : null)
+}
+
+/** Takes builders off the record that their host has lost: it restarted, or its state directory is gone. */
+export const loseForgotten = async (
+  change: Change,
+  host: HostId,
+  builders: readonly ObservedBuilder[],
+  bootId: string,
+) => {
+  const there = new Set(builders.map(({builder}) => builder))
+  for (const record of await change.tx.builders.list({host})) {
+    if (there.has(record.id) || !(record.seen || record.bootId !== bootId)) continue
+    const reason = record.bootId === bootId ? 'its host no longer knows it' : 'its host restarted'
+    const lease = record.lease ? await change.tx.leases.get(record.lease) : null
+    if (lease) await loseLease(change, lease, reason)
+    const last = (await change.tx.builders.get(record.id)) ?? record
+    await releaseBuilder(change, last, {clean: false, reason, generation: null, timingsMs: {}})
+  }
+}
+
+/** Copies and generations: what was to go is off the record once its host, having been told, no longer shows it. */
+export const observeVolumes = async (change: Change, host: HostId, observed: Observed) => {
+  const {tx, core} = change
+  const told = observed.term === core.term ? (observed.revision ?? -1) : -1
+  const copies = new Set(observed.copies.map(({copy}) => copy))
+  for (const copy of await tx.copies.list({host, state: 'deleting'})) {
+    if (copies.has(copy.id) || copy.goneRevision === null || told < copy.goneRevision) continue
+    await tx.copies.delete(copy.id)
+    change.event({type: 'copyDeleted', copy: copy.id})
+    change.touchHost(host)
+  }
+  const shown = new Set(observed.generations.map(({generation}) => generation))
+  for (const generation of await tx.generations.list()) {
+    if (!generation.hosts.includes(host)) continue
+    const {goneRevision, state, seenOn, hosts} = generation
+    const isShown = shown.has(generation.id)
+    if (isShown && !seenOn.includes(host)) await tx.generations.put({...generation, seenOn: [...seenOn, host]})
+    const gone = state === 'deleting' ? goneRevision !== null && told >= goneRevision : seenOn.includes(host)
+    if (isShown || !gone) continue
+    const left = hosts.filter((each) => each !== host)
+    if (left.length === 0 && state === 'deleting') await tx.generations.delete(generation.id)
+    else await tx.generations.put({...generation, hosts: left})
+    change.touchHost(host)
+  }
+}
