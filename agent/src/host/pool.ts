@@ -2,7 +2,7 @@ import {mkdir, realpath, rm, statfs} from 'node:fs/promises'
 import type {Log} from '@hearth/proto/clock'
 import {requireDiskSpace} from './disk-space.ts'
 import {createSparse, readImage} from './image.ts'
-import {attachLoop, detachLoop, findLoopDevice} from './loop.ts'
+import {attachLoop, DeviceBusyError, detachLoop, findLoopDevice, listLoopDevices} from './loop.ts'
 import {type Mount, readMounts} from './mountinfo.ts'
 import {hasReflink, partSuffix, publish} from './reflink.ts'
 import {CommandError, type Run} from './run.ts'
@@ -49,11 +49,17 @@ export const openPool = async (pool: PoolArguments): Promise<Pool> => {
 }
 
 /** Unmounts and detaches the pool; the caches stay in it. Idempotent. Throws `DeviceBusyError`, naming who uses it. */
-export const closePool = async ({stateDirectory, run, signal}: Omit<PoolArguments, 'log'>): Promise<void> => {
+export const closePool = async ({
+  stateDirectory,
+  run,
+  signal,
+  busyWaitMs = 5000,
+}: Omit<PoolArguments, 'log'> & {readonly busyWaitMs?: number}): Promise<void> => {
   if (!(await hasFile(stateDirectory))) return
   const places = await placesOf(stateDirectory)
+  await requireUnused(places.mountPoint)
   if (await mountAt(places.mountPoint)) await unmount(places.mountPoint, run, signal)
-  await detachLoop(places.image, {run, signal})
+  await detachLoop(places.image, {run, signal, waitMs: busyWaitMs})
 }
 
 type Places = {readonly image: string; readonly mountPoint: string; readonly native: string}
@@ -112,6 +118,13 @@ const prepareForImages = async (directory: string, {run, log, signal}: PoolArgum
 
 const mountAt = async (mountPoint: string): Promise<Mount | null> =>
   (await readMounts('self')).findLast((mount) => mount.mountPoint === mountPoint) ?? null
+
+const requireUnused = async (mountPoint: string): Promise<void> => {
+  const attached = (await listLoopDevices()).filter(({file}) => file.startsWith(`${mountPoint}/`))
+  if (attached.length === 0) return
+  const devices = attached.map(({device, file}) => `${device} (${file})`).join(', ')
+  throw new DeviceBusyError(`the volume pool ${mountPoint} is in use: attached are ${devices}`)
+}
 
 /** A busy mount is left to `detachLoop`, which knows how to say who uses it. */
 const unmount = async (mountPoint: string, run: Run, signal: AbortSignal): Promise<void> => {

@@ -29,6 +29,13 @@ test('a failure names program, object and the last line of stderr', async () => 
   expect((error as CommandError).argv.at(-1)).toBe('/dev/x')
 })
 
+test("mount's advice to read dmesg is not taken for what it said", async () => {
+  const script = 'echo "mount: /x: wrong fs type." >&2; echo "       dmesg(1) may have more information" >&2; exit 32'
+  expect(await failure(run(['sh', '-c', script, '/x'], signal))).toMatchObject({
+    message: 'sh /x: mount: /x: wrong fs type.',
+  })
+})
+
 test('a program that is not there is a CommandError with its cause', async () => {
   const error = await failure(run(['hearth-no-such-program', 'x'], signal))
   expect(error).toBeInstanceOf(CommandError)

@@ -83,7 +83,8 @@ const killGroup = (pid: number | undefined): void => {
 }
 
 const describe = (argv: readonly string[], exitCode: number | null, stderr: string, cause: unknown): string => {
-  const lastLine = stderr.trim().split('\n').at(-1)
+  const lines = stderr.trim().split('\n')
+  const lastLine = lines.findLast((line) => !line.includes('dmesg(1)')) // mount's last line is only this advice
   if (lastLine) return `${title(argv)}: ${lastLine}`
   if (exitCode !== null) return `${title(argv)}: exit code ${exitCode}`
   return `${title(argv)}: ${cause instanceof Error ? cause.message : 'ended by a signal'}`
