@@ -15,7 +15,7 @@ import {type ServedFleet, serveFleet} from './serve.ts'
 import {openSqliteStore} from './store/sqlite.ts'
 import type {Store} from './store/store.ts'
 
-/** Makes the core. */
+/** Makes the core; `createFleet` of core.ts. */
 export type MakeFleet = (deps: {
   readonly store: Store
   readonly clock: Clock
@@ -23,7 +23,7 @@ export type MakeFleet = (deps: {
   readonly policy: Policy
   readonly about: About
   readonly log: Log
-}) => Fleet
+}) => Promise<Fleet>
 
 export type FleetOptions = {
   readonly config: FleetConfig
@@ -76,15 +76,23 @@ type Opened = FleetOptions & {
 }
 
 const runFleet = async (opened: Opened): Promise<RunningFleet> => {
-  const {config, version, embedded, store, authority, tokens, clock, random, log} = opened
-  const fleet = opened.makeFleet({store, clock, random, policy: config.policy, about: aboutOf(opened), log})
+  const {config, version, store, authority, tokens, clock, random, log} = opened
+  const fleet = await opened.makeFleet({store, clock, random, policy: config.policy, about: aboutOf(opened), log})
   const stop = new AbortController()
   const ended = fleet.run(stop.signal)
   ended.catch(() => stop.abort()) // its reason is told by `ended` and `close`
   let served: ServedFleet
   try {
     const seams = {clock, random, log, heartbeatMs: config.policy.heartbeatMs}
-    served = await serveFleet({...seams, fleet, tokens, authority, embedded, version, ...config})
+    served = await serveFleet({
+      ...seams,
+      fleet,
+      tokens,
+      authority,
+      version,
+      ...config,
+      buildsCreateProjects: config.policy.buildsCreateProjects,
+    })
   } catch (error) {
     stop.abort()
     await ended

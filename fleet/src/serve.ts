@@ -31,8 +31,8 @@ export type ServeDeps = {
   readonly listen: {readonly host: string; readonly port: number}
   /** Names and addresses under which others reach this fleet; the first stands in its URL. */
   readonly advertise?: readonly string[]
-  /** `hearth up`: builds may create their project. */
-  readonly embedded: boolean
+  /** What the core's policy says: whoever may use all projects may make one by building. */
+  readonly buildsCreateProjects: boolean
   readonly version: string
   readonly heartbeatMs?: number
   readonly log: Log
@@ -72,7 +72,7 @@ export const serveFleet = async (deps: ServeDeps): Promise<ServedFleet> => {
 }
 
 const allRoutes = (deps: ServeDeps, closing: AbortSignal): readonly Route[] => {
-  const {fleet, tokens, authority, embedded, version, random, log} = deps
+  const {fleet, tokens, authority, buildsCreateProjects, version, random, log} = deps
   let document: Promise<object> | undefined
   const openApi = () => (document ??= openApiDocument(routes, version))
   const routes: readonly Route[] = [
@@ -80,7 +80,7 @@ const allRoutes = (deps: ServeDeps, closing: AbortSignal): readonly Route[] => {
     ...hostRoutes(fleet),
     ...projectRoutes(fleet),
     ...tokenRoutes(tokens),
-    ...aboutRoutes({fleet, caPem: authority.caPem, embedded, version, openApi}),
+    ...aboutRoutes({fleet, caPem: authority.caPem, buildsCreateProjects, version, openApi}),
     ...agentRoutes({fleet, tokens, authority, random, log}),
     metricsRoute({fleet, tokens}),
   ]

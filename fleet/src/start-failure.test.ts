@@ -3,21 +3,14 @@ import {createServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {DatabaseSync} from 'node:sqlite'
-import type {Log} from '@hearth/proto/clock'
 import {realClock, realRandom} from '@hearth/proto/real-clock'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
-import {FakeFleet} from './api/fake-fleet.ts'
+import {silentLog} from './api/real-rig.ts'
+import {createFleet} from './core.ts'
 import {defaultPolicy} from './policy.ts'
 import {startFleet} from './real-fleet.ts'
 import {startFailure} from './start-failure.ts'
 
-const log: Log = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => log,
-}
 let stateDir: string
 const config = (part: {stateDir?: string; listen?: {host: string; port: number}} = {}) => ({
   listen: {host: '127.0.0.1', port: 0},
@@ -33,10 +26,10 @@ const start = (part: Parameters<typeof config>[0] = {}) =>
     version: '0.1.0',
     embedded: false,
     localHost: () => null,
-    makeFleet: () => new FakeFleet(),
+    makeFleet: createFleet,
     clock: realClock,
     random: realRandom,
-    log,
+    log: silentLog,
   })
 /** What people are told when it can't start. */
 const failure = async (part: Parameters<typeof config>[0] = {}): Promise<string | null> => {

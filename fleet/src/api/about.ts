@@ -6,8 +6,7 @@ import {openRoute, type Route, tokenRoute} from './route.ts'
 export type AboutDeps = {
   readonly fleet: Fleet
   readonly caPem: string
-  /** `hearth up`: builds may create their project. */
-  readonly embedded: boolean
+  readonly buildsCreateProjects: boolean
   readonly version: string
   /** Made when first asked for: it needs libraries that nothing else does. */
   readonly openApi: () => Promise<object>
@@ -20,7 +19,7 @@ const ListAudit = Type.Object(
 const Health = Type.Object({status: Type.Literal('ok'), version: Type.String()})
 
 /** What the fleet says of itself. */
-export const aboutRoutes = ({fleet, caPem, embedded, version, openApi}: AboutDeps): readonly Route[] => [
+export const aboutRoutes = ({fleet, caPem, buildsCreateProjects, version, openApi}: AboutDeps): readonly Route[] => [
   tokenRoute(
     'token',
     {
@@ -38,7 +37,7 @@ export const aboutRoutes = ({fleet, caPem, embedded, version, openApi}: AboutDep
       kind,
       name: actor,
       projects,
-      createsProjects: embedded && projects === null,
+      createsProjects: buildsCreateProjects && projects === null,
     }),
   ),
   tokenRoute(

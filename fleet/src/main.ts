@@ -1,0 +1,121 @@
+import {existsSync} from 'node:fs'
+import {readFile} from 'node:fs/promises'
+import {parseArgs} from 'node:util'
+import {ConfigError} from '@hearth/proto/config-file'
+import {nearest} from '@hearth/proto/nearest'
+import {realClock, realRandom} from '@hearth/proto/real-clock'
+import {pino} from 'pino'
+import {version} from './cli/version.ts'
+import {type FleetConfig, fleetConfig} from './config.ts'
+import {createFleet} from './core.ts'
+import {type RunningFleet, startFleet} from './real-fleet.ts'
+import {startFailure} from './start-failure.ts'
+
+const defaultConfigPath = '/etc/hearth/fleet.yaml'
+const help = `hearth-fleet ${version}: the Hearth service that hosts join and clients ask for builders
+
+usage: hearth-fleet [--config FILE] [--listen ADDRESS:PORT] [--state-dir DIR]
+
+  --config FILE          default ${defaultConfigPath}, if it is there
+  --listen ADDRESS:PORT  default 127.0.0.1:7433 (HEARTH_LISTEN); TLS everywhere but on loopback
+  --state-dir DIR        default /var/lib/hearth (HEARTH_STATE_DIR)
+  --version, --help
+
+HEARTH_ADVERTISE (names, comma-separated) and HEARTH_LOG_LEVEL override the file too.
+Ending it ends no build: hosts go on, and it finds them again.`
+
+const options = {
+  config: {type: 'string'},
+  listen: {type: 'string'},
+  'state-dir': {type: 'string'},
+  version: {type: 'boolean'},
+  help: {type: 'boolean', short: 'h'},
+} as const
+
+/** The exit code: 0 done, 1 failed, 2 usage. */
+const main = async (): Promise<number> => {
+  const flags = parseFlags(process.argv.slice(2))
+  if (flags.help || flags.version) {
+    process.stdout.write(`${flags.help ? help : version}\n`)
+    return 0
+  }
+  const config = await readConfig(flags)
+  try {
+    return await serve(config)
+  } catch (error) {
+    const message = startFailure(error, config)
+    if (message === null) throw error
+    return complain(message, 1)
+  }
+}
+
+/** Runs until SIGTERM or SIGINT. */
+const serve = async (config: FleetConfig): Promise<number> => {
+  const log = pino({level: config.logLevel, base: null})
+  const stopped = new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
+  })
+  const seams = {clock: realClock, random: realRandom, log}
+  const alone = {embedded: false, localHost: () => null, makeFleet: createFleet}
+  const running = await startFleet({config, version, ...alone, ...seams})
+  try {
+    log.info({url: running.url, stateDir: config.stateDir, version}, 'the fleet listens')
+    if (running.adminToken.created) tellFirstSteps(running)
+    await Promise.race([stopped, running.ended])
+  } finally {
+    await running.close()
+  }
+  return 0
+}
+
+const tellFirstSteps = ({url, adminToken}: RunningFleet): void => {
+  const steps = [
+    `admin token: in ${adminToken.path} (mode 0600)`,
+    `to use it:   export HEARTH_URL=${url} HEARTH_TOKEN="$(cat ${adminToken.path})"`,
+    `add a host:  hearth tokens create --kind join, then there: hearth-agent --fleet ${url} --join TOKEN`,
+  ]
+  process.stderr.write(`${steps.join('\n')}\n`)
+}
+
+const parseFlags = (args: readonly string[]) => {
+  try {
+    return parseArgs({args: [...args], options, strict: true}).values
+  } catch (error) {
+    const unknown = args.find((arg) => arg.startsWith('--') && !Object.hasOwn(options, nameOf(arg)))
+    const meant = unknown && nearest(nameOf(unknown), Object.keys(options))
+    if (unknown) throw new ConfigError(`there is no flag ${unknown}${meant ? `; did you mean --${meant}?` : ''}`)
+    throw new ConfigError((error as Error).message)
+  }
+}
+
+const nameOf = (flag: string): string => flag.slice(2).split('=', 1)[0] as string
+
+const readConfig = async (flags: ReturnType<typeof parseFlags>): Promise<FleetConfig> => {
+  const fileName = flags.config ?? defaultConfigPath
+  return fleetConfig({
+    file: flags.config || existsSync(fileName) ? await readYaml(fileName) : null,
+    fileName,
+    environment: process.env,
+    flags: {listen: flags.listen, stateDir: flags['state-dir']},
+  })
+}
+
+/** YAML is loaded only where there is a file. */
+const readYaml = async (path: string): Promise<unknown> => {
+  const {parse} = await import('yaml')
+  try {
+    return parse(await readFile(path, 'utf8'))
+  } catch (cause) {
+    throw new ConfigError(`${path} can't be read: ${(cause as Error).message.split('\n', 1)[0]}`, {cause})
+  }
+}
+
+const complain = (message: string, code: number): number => {
+  process.stderr.write(`hearth-fleet: ${message}\n`)
+  return code
+}
+
+process.exitCode = await main().catch((error: unknown) => {
+  if (error instanceof ConfigError) return complain(error.message, 2)
+  throw error
+})
