@@ -1,4 +1,3 @@
-import type {BuildState} from './builds/state.ts'
 import type {Architecture, FinalState} from '@hearth/proto/common'
 import type {
   BuilderId,
@@ -12,6 +11,7 @@ import type {
   Revision,
   Term,
 } from '@hearth/proto/ids'
+import type {BuildState} from './builds/state.ts'
 
 /**
  * All that the fleet decides, as values, each recorded once and only after it was committed. The log shows them; the

@@ -1,5 +1,6 @@
 import {existsSync} from 'node:fs'
 import {readFile} from 'node:fs/promises'
+import {resolve} from 'node:path'
 import {parseArgs} from 'node:util'
 import {ConfigError} from '@hearth/proto/config-file'
 import {nearest} from '@hearth/proto/nearest'
@@ -92,12 +93,13 @@ const nameOf = (flag: string): string => flag.slice(2).split('=', 1)[0] as strin
 
 const readConfig = async (flags: ReturnType<typeof parseFlags>): Promise<FleetConfig> => {
   const fileName = flags.config ?? defaultConfigPath
-  return fleetConfig({
+  const config = fleetConfig({
     file: flags.config || existsSync(fileName) ? await readYaml(fileName) : null,
     fileName,
     environment: process.env,
     flags: {listen: flags.listen, stateDir: flags['state-dir']},
   })
+  return {...config, stateDir: resolve(config.stateDir)}
 }
 
 /** YAML is loaded only where there is a file. */
@@ -106,7 +108,7 @@ const readYaml = async (path: string): Promise<unknown> => {
   try {
     return parse(await readFile(path, 'utf8'))
   } catch (cause) {
-    throw new ConfigError(`${path} can't be read: ${(cause as Error).message.split('\n', 1)[0]}`, {cause})
+    throw new ConfigError(`${path} can't be read: ${(cause as Error).message.split('\n', 1)[0]?.replace(/:$/, '')}`, {cause})
   }
 }
 

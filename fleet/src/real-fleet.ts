@@ -11,7 +11,7 @@ import {Tokens} from './auth/tokens.ts'
 import type {FleetConfig} from './config.ts'
 import type {Fleet} from './fleet.ts'
 import type {About, Policy} from './policy.ts'
-import {type ServedFleet, serveFleet} from './serve.ts'
+import {type ServeDeps, type ServedFleet, serveFleet} from './serve.ts'
 import {openSqliteStore} from './store/sqlite.ts'
 import type {Store} from './store/store.ts'
 
@@ -31,6 +31,7 @@ export type FleetOptions = {
   /** `hearth up`: the fleet's own host is `localHost`, once it has joined. */
   readonly embedded: boolean
   readonly localHost: () => HostId | null
+  readonly shutDown?: ServeDeps['shutDown']
   readonly makeFleet: MakeFleet
   readonly clock: Clock
   readonly random: Random

@@ -1,3 +1,4 @@
+import type {ShutDown} from '@hearth/proto/api'
 import type {Clock, Log, Random} from '@hearth/proto/clock'
 import type {FastifyInstance} from 'fastify'
 import {aboutRoutes} from './api/about.ts'
@@ -12,6 +13,7 @@ import {serverNames, urlOf} from './api/real-names.ts'
 import {ndjsonStreamer} from './api/real-ndjson.ts'
 import {openPort, type Port} from './api/real-port.ts'
 import type {Route} from './api/route.ts'
+import {shutdownRoute} from './api/shutdown.ts'
 import {tokenRoutes} from './api/tokens.ts'
 import type {Authority} from './auth/authority.ts'
 import {hostCertificateOf} from './auth/real-host-certificate.ts'
@@ -33,6 +35,8 @@ export type ServeDeps = {
   readonly advertise?: readonly string[]
   /** What the core's policy says: whoever may use all projects may make one by building. */
   readonly buildsCreateProjects: boolean
+  /** Ends this process in order, where it may be asked to (`hearth up`). */
+  readonly shutDown?: (request: ShutDown) => void
   readonly version: string
   readonly heartbeatMs?: number
   readonly log: Log
@@ -83,6 +87,7 @@ const allRoutes = (deps: ServeDeps, closing: AbortSignal): readonly Route[] => {
     ...aboutRoutes({fleet, caPem: authority.caPem, buildsCreateProjects, version, openApi}),
     ...agentRoutes({fleet, tokens, authority, random, log}),
     metricsRoute({fleet, tokens}),
+    ...(deps.shutDown ? [shutdownRoute(deps.shutDown)] : []),
   ]
   return routes
 }

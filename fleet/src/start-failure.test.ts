@@ -121,6 +121,7 @@ describe('startFailure', () => {
     [Object.assign(new Error('x'), {code: 'ERR_SQLITE_ERROR', errcode: 13}), 'is full'],
     [Object.assign(new Error('x'), {code: 'EROFS'}), "can't write to the state directory"],
     [Object.assign(new Error('x'), {code: 'ERR_SQLITE_ERROR', errcode: 1032}), "can't write to the state directory"],
+    [Object.assign(new Error('x'), {code: 'ENOENT', syscall: 'mkdir'}), "can't write to the state directory"],
     [Object.assign(new Error('x'), {code: 'EACCES', syscall: 'listen'}), 'only root may listen'],
   ])('%j', (error, message) => {
     expect(startFailure(error, config())).toContain(message)

@@ -30,7 +30,9 @@ const portFailure = (code: string, {host, port}: Listen): string | null => {
 }
 
 const stateFailure = (error: Error, code: string, stateDir: string): string | null => {
-  const unwritable = ['EACCES', 'EPERM', 'EROFS'].includes(code) || [8, 14].includes(sqliteCode(error))
+  // mkdir of a path with missing parents says ENOENT on a read-only file system
+  const noMkdir = code === 'ENOENT' && (error as NodeJS.ErrnoException).syscall === 'mkdir'
+  const unwritable = noMkdir || ['EACCES', 'EPERM', 'EROFS'].includes(code) || [8, 14].includes(sqliteCode(error))
   if (unwritable)
     return `can't write to the state directory ${stateDir} (${error.message}): run as root, or use another with --state-dir`
   if (['ENOTDIR', 'EEXIST'].includes(code)) return `${stateDir} is not a directory: use another with --state-dir`

@@ -248,3 +248,9 @@ export const RenewHost = Type.Object(
   {certificateRequestPem: Type.String({maxLength: 8192})},
   {additionalProperties: false},
 )
+/** `deadlineMs`: how long builds may go on; 0: cancel them now; null or missing: as long as they take. */
+export const ShutDown = Type.Object(
+  {deadlineMs: Type.Optional(nullable(Type.Integer({minimum: 0})))},
+  {additionalProperties: false},
+)
+export type ShutDown = Static<typeof ShutDown>
