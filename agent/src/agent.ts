@@ -71,6 +71,8 @@ export class Agent {
     const parts = [this.#loop.run(both), this.#channel.run(both), this.#outbox.run(both)]
     try {
       await Promise.all(parts)
+    } catch (error) {
+      if (!signal.aborted) throw error
     } finally {
       group.abort()
       await Promise.allSettled(parts)

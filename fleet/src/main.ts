@@ -1,5 +1,4 @@
 import {existsSync} from 'node:fs'
-import {readFile} from 'node:fs/promises'
 import {resolve} from 'node:path'
 import {parseArgs} from 'node:util'
 import {ConfigError} from '@hearth/proto/config-file'
@@ -94,7 +93,7 @@ const nameOf = (flag: string): string => flag.slice(2).split('=', 1)[0] as strin
 const readConfig = async (flags: ReturnType<typeof parseFlags>): Promise<FleetConfig> => {
   const fileName = flags.config ?? defaultConfigPath
   const config = fleetConfig({
-    file: flags.config || existsSync(fileName) ? await readYaml(fileName) : null,
+    file: flags.config || existsSync(fileName) ? await readFileConfig(fileName) : null,
     fileName,
     environment: process.env,
     flags: {listen: flags.listen, stateDir: flags['state-dir']},
@@ -103,14 +102,8 @@ const readConfig = async (flags: ReturnType<typeof parseFlags>): Promise<FleetCo
 }
 
 /** YAML is loaded only where there is a file. */
-const readYaml = async (path: string): Promise<unknown> => {
-  const {parse} = await import('yaml')
-  try {
-    return parse(await readFile(path, 'utf8'))
-  } catch (cause) {
-    throw new ConfigError(`${path} can't be read: ${(cause as Error).message.split('\n', 1)[0]?.replace(/:$/, '')}`, {cause})
-  }
-}
+const readFileConfig = async (path: string): Promise<unknown> =>
+  (await import('./real-yaml-file.ts')).readYamlFile(path)
 
 const complain = (message: string, code: number): number => {
   process.stderr.write(`hearth-fleet: ${message}\n`)

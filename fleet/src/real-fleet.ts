@@ -93,6 +93,7 @@ const runFleet = async (opened: Opened): Promise<RunningFleet> => {
       version,
       ...config,
       buildsCreateProjects: config.policy.buildsCreateProjects,
+      ...(opened.shutDown ? {shutDown: opened.shutDown} : {}),
     })
   } catch (error) {
     stop.abort()

@@ -7,7 +7,6 @@ import {createApp} from './api/app.ts'
 import {buildRoutes} from './api/builds.ts'
 import {hostRoutes} from './api/hosts.ts'
 import {metricsRoute} from './api/metrics.ts'
-import {openApiDocument} from './api/openapi.ts'
 import {projectRoutes} from './api/projects.ts'
 import {serverNames, urlOf} from './api/real-names.ts'
 import {ndjsonStreamer} from './api/real-ndjson.ts'
@@ -77,8 +76,9 @@ export const serveFleet = async (deps: ServeDeps): Promise<ServedFleet> => {
 
 const allRoutes = (deps: ServeDeps, closing: AbortSignal): readonly Route[] => {
   const {fleet, tokens, authority, buildsCreateProjects, version, random, log} = deps
+  const describe = async () => (await import('./api/openapi.ts')).openApiDocument(routes, version)
   let document: Promise<object> | undefined
-  const openApi = () => (document ??= openApiDocument(routes, version))
+  const openApi = () => (document ??= describe())
   const routes: readonly Route[] = [
     ...buildRoutes(fleet, ndjsonStreamer(closing, log)),
     ...hostRoutes(fleet),

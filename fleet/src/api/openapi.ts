@@ -1,9 +1,12 @@
+import {fastifySwagger} from '@fastify/swagger'
+import {fastify} from 'fastify'
 import type {Route} from './route.ts'
 import {schemaController, schemaOf} from './schema-check.ts'
 
+// Imported when someone asks for the document.
+
 /** The OpenAPI document of these routes. Made on an application of its own, which never listens and is gone afterwards. */
 export const openApiDocument = async (routes: readonly Route[], version: string): Promise<object> => {
-  const [{fastify}, {fastifySwagger}] = await Promise.all([import('fastify'), import('@fastify/swagger')])
   const app = fastify({schemaController})
   await app.register(fastifySwagger, {
     openapi: {

@@ -6,7 +6,7 @@ import {InfrastructureError} from './failures.ts'
 export const findTool = (name: string, environment: NodeJS.ProcessEnv, programDirectory: string): string => {
   const chosen = environment[`HEARTH_${name.toUpperCase()}`]
   if (chosen) return chosen
-  const beside = ['../../../build/toolchain/bin', '../toolchain/bin'].map((path) => join(programDirectory, path))
+  const beside = ['../../../build/toolchain/bin', '../../toolchain/bin'].map((path) => join(programDirectory, path))
   const found = [...beside, ...(environment['PATH'] ?? '').split(delimiter)]
     .map((path) => join(path, name))
     .find(isProgram)

@@ -1,0 +1,38 @@
+import {copyFileSync, mkdirSync, renameSync, rmSync} from 'node:fs'
+import {join} from 'node:path'
+import {build} from 'esbuild'
+
+// Bundles the three programs into build/hearth, with the files that they read beside them. Made whole under another name, then
+// renamed, so that a program that starts meanwhile finds the old bundle or the new one.
+
+const root = join(import.meta.dirname, '..')
+const target = join(root, 'build', 'hearth')
+const made = `${target}.${process.pid}`
+
+/** Paths as `new URL(…, import.meta.url)` in the sources gives them from a chunk in build/hearth/program. */
+const assets = [
+  ['agent/src/builder/enter.sh', 'builder/enter.sh'],
+  ['agent/src/builder/runc.sh', 'builder/runc.sh'],
+  ['proto/src/buildkit.proto', 'program/buildkit.proto'],
+] as const
+
+mkdirSync(join(made, 'builder'), {recursive: true})
+mkdirSync(join(made, 'program'))
+await build({
+  absWorkingDir: root,
+  entryPoints: {hearth: 'fleet/src/cli/main.ts', 'hearth-fleet': 'fleet/src/main.ts', 'hearth-agent': 'agent/src/main.ts'},
+  outdir: join(made, 'program'),
+  outExtension: {'.js': '.mjs'},
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  sourcemap: 'linked',
+  logLevel: 'warning',
+  // CommonJS dependencies call require for Node's own modules
+  banner: {js: "import {createRequire as __createRequire} from 'node:module'; const require = __createRequire(import.meta.url);"},
+})
+for (const [from, to] of assets) copyFileSync(join(root, from), join(made, to))
+rmSync(target, {recursive: true, force: true})
+renameSync(made, target)
