@@ -1,4 +1,4 @@
-import {generateKeyPairSync, type webcrypto, X509Certificate} from 'node:crypto'
+import {generateKeyPairSync, X509Certificate} from 'node:crypto'
 import {existsSync} from 'node:fs'
 import {chmod, readFile, rename, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
@@ -61,7 +61,7 @@ const joinFleet = async (options: JoinOptions): Promise<HostIdentity> => {
   const {privateKey} = generateKeyPairSync('ec', {namedCurve: 'P-256'})
   const keyPem = privateKey.export({type: 'pkcs8', format: 'pem'}) as string
   await writeSecret(join(stateDir, 'host.key'), keyPem)
-  const certificateRequestPem = await certificateRequest(keyPem, name)
+  const certificateRequestPem = await (await import('./real-certificate-request.ts')).certificateRequest(keyPem, name)
   const body = {token: joinToken, certificateRequestPem, name, architecture}
   const joined = (await callFleet(fleetUrl, {method: 'POST', path: '/agent/v1/join', body, ca: caPem})) as JoinedHost
   journal.resetApplied()
@@ -78,7 +78,12 @@ export const renewIdentity = async (
   identity: HostIdentity,
   journal: Journal,
 ): Promise<HostIdentity> => {
-  const body = {certificateRequestPem: await certificateRequest(identity.keyPem, identity.host)}
+  const body = {
+    certificateRequestPem: await (await import('./real-certificate-request.ts')).certificateRequest(
+      identity.keyPem,
+      identity.host,
+    ),
+  }
   const tls = {ca: identity.caPem, cert: identity.certificatePem, key: identity.keyPem}
   const renewed = (await callFleet(fleetUrl, {method: 'POST', path: '/agent/v1/renew', body, ...tls})) as JoinedHost
   journal.setFact(
@@ -102,24 +107,6 @@ const pinnedCa = async (fleetUrl: string, pin: string): Promise<string> => {
       `${fleetUrl} is not the fleet that made this token: its CA differs. Check the address, or ask for a new token`,
     )
   return caPem
-}
-
-/** PKCS #10. Loaded when needed only: the library costs start-up time and memory. */
-const certificateRequest = async (keyPem: string, name: string): Promise<string> => {
-  await import('reflect-metadata')
-  const {cryptoProvider, PemConverter, Pkcs10CertificateRequestGenerator} = await import('@peculiar/x509')
-  const algorithm = {name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256'}
-  const privateKey = await crypto.subtle.importKey('pkcs8', PemConverter.decodeFirst(keyPem), algorithm, true, ['sign'])
-  const {d: _secret, ...publicJwk} = await crypto.subtle.exportKey('jwk', privateKey)
-  const publicKey = await crypto.subtle.importKey('jwk', {...publicJwk, key_ops: ['verify']}, algorithm, true, [
-    'verify',
-  ])
-  cryptoProvider.set(crypto)
-  const keys = {privateKey, publicKey} as webcrypto.CryptoKeyPair
-  const subject = `CN=${name.replace(/[^A-Za-z0-9.-]/g, '-')}`
-  return (await Pkcs10CertificateRequestGenerator.create({name: subject, keys, signingAlgorithm: algorithm})).toString(
-    'pem',
-  )
 }
 
 const writeSecret = async (path: string, text: string): Promise<void> => {

@@ -1,6 +1,7 @@
 import {connect} from 'node:net'
 import {networkInterfaces} from 'node:os'
 import {connect as tlsConnect} from 'node:tls'
+import {realClock} from '@hearth/proto/real-clock'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 import {createBuild, type Rig, startRig, until} from './real-rig.ts'
 
@@ -9,6 +10,15 @@ beforeEach(async () => {
   rig = await startRig()
 })
 afterEach(() => rig.close())
+
+/** The serial number of the certificate that a new connection gets. */
+const shownCertificate = async (): Promise<string> => {
+  const socket = tlsConnect({port: rig.served.port, host: '127.0.0.1', ca: rig.caPem})
+  await new Promise((resolve, reject) => socket.on('secureConnect', resolve).on('error', reject))
+  const {serialNumber} = socket.getPeerCertificate()
+  socket.destroy()
+  return serialNumber
+}
 
 describe('one port', () => {
   it('takes plain HTTP and TLS on loopback', async () => {
@@ -73,6 +83,27 @@ describe('one port', () => {
       socket.destroy()
     }
     expect((await rig.ask('GET', '/v1/ca', {token: null})).text).toBe(rig.caPem)
+  })
+
+  it('gets a new certificate before the old one ends, without a restart', async () => {
+    await rig.close()
+    let earlierMs = 61 * 24 * 60 * 60_000
+    let wake = (): void => undefined
+    const clock = {
+      ...realClock,
+      now: () => realClock.now() - earlierMs,
+      sleep: (_ms: number, signal: AbortSignal) =>
+        new Promise<void>((resolve, reject) => {
+          wake = resolve
+          signal.addEventListener('abort', () => reject(signal.reason as Error))
+        }),
+    }
+    rig = await startRig({clock})
+    const before = await shownCertificate()
+    expect(await shownCertificate()).toBe(before)
+    earlierMs = 0
+    wake()
+    await until(async () => (await shownCertificate()) !== before)
   })
 
   it('says when something else has the port, and leaves nothing open', async () => {

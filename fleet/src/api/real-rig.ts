@@ -36,23 +36,16 @@ export type Rig = Awaited<ReturnType<typeof startRig>>
 export const createBuild = {key: 'k-12345678', project: 'acme/web', architectures: ['amd64'], publicKey: 'AAAA'}
 
 /** Listens on any free port. `ask` uses an admin token unless told otherwise. */
-export const startRig = async ({host = '127.0.0.1', port = 0} = {}) => {
+export const startRig = async ({host = '127.0.0.1', port = 0, heartbeatMs = 5000, clock = realClock} = {}) => {
   const stateDir = await mkdtemp(join(tmpdir(), 'hearth-fleet-'))
-  const authority = await openAuthority(stateDir, realClock)
-  const seams = {clock: realClock, random: realRandom, log: silentLog}
+  const authority = await openAuthority(stateDir, clock)
+  const seams = {clock, random: realRandom, log: silentLog}
   const tokens = new Tokens({...seams, table: fakeTokenTable(), secrets: realSecrets, pin: authority.pin})
   const admin = (await tokens.create({kind: 'admin', name: 'root'}, 'test')).token
   const fleet = new FakeFleet()
   const listen = {host, port}
-  const served = await serveFleet({
-    ...seams,
-    fleet,
-    tokens,
-    authority,
-    listen,
-    buildsCreateProjects: false,
-    version: '0.1.0',
-  })
+  const own = {heartbeatMs, buildsCreateProjects: false, version: '0.1.0'}
+  const served = await serveFleet({...seams, ...own, fleet, tokens, authority, listen})
   const to = {host, port: served.port, ca: authority.caPem, token: admin}
   const ask = (method: string, path: string, options: Ask = {}) => answerOf(send(method, path, {...to, ...options}))
   return {
@@ -165,7 +158,7 @@ export const certificateRequest = async () => {
 }
 
 /** Waits for a condition that another turn of the event loop brings about; throws after 20 s. */
-export const until = async (condition: () => boolean): Promise<void> => {
+export const until = async (condition: () => boolean | Promise<boolean>): Promise<void> => {
   const giveUp = AbortSignal.timeout(20_000)
-  while (!condition()) await realClock.sleep(5, giveUp)
+  while (!(await condition())) await realClock.sleep(5, giveUp)
 }

@@ -116,6 +116,23 @@ describe('the control channel', () => {
     socket.terminate()
   })
 
+  it('drops an agent that answers no ping, and keeps one that does', async () => {
+    await rig.close()
+    rig = await startRig({heartbeatMs: 50})
+    const deaf = await rig.joinHost('deaf')
+    const good = await rig.joinHost('good')
+    const goodChannel = await rig.openChannel(good.tls)
+    goodChannel.say(hello(good.host))
+    await until(() => rig.fleet.connections.length === 1)
+    const deafChannel = await rig.openChannel({...deaf.tls, autoPong: false})
+    deafChannel.say(hello(deaf.host))
+    await until(() => rig.fleet.connections.length === 2)
+    expect((await deafChannel.closed).code).toBe(1006)
+    await until(() => rig.fleet.gone.length === 1)
+    expect(rig.fleet.gone).toEqual([rig.fleet.connections[1]?.connection])
+    expect(goodChannel.socket.readyState).toBe(WebSocket.OPEN)
+  })
+
   it('says goodbye when the fleet restarts', async () => {
     const {host, tls} = await rig.joinHost()
     const {heard, say, closed} = await rig.openChannel(tls)

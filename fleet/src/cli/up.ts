@@ -7,7 +7,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import {checkHost} from '@hearth/agent/host/requirements'
 import {run} from '@hearth/agent/host/run'
 import {runAgent} from '@hearth/agent/real-agent'
-import {openHost} from '@hearth/agent/real-host'
+import {type OpenHost, openHost} from '@hearth/agent/real-host'
 import type {Host, ShutDown, Status} from '@hearth/proto/api'
 import {parseDuration} from '@hearth/proto/duration'
 import type {HostId} from '@hearth/proto/ids'
@@ -125,6 +125,7 @@ const upHere = async (config: FleetConfig, {slots}: UpFlags, context: Context): 
     process.send?.({ready: true, url})
     await Promise.race([agent, fleet.ended, stop.asked])
     await drain(fleet, () => localHost, stop, context)
+    await untilPutAway(opened)
     agentEnd.abort()
     await agent
     await opened.release(AbortSignal.timeout(60_000))
@@ -175,6 +176,12 @@ const untilOnline = async (fleet: RunningFleet, localHost: () => HostId | null):
   throw new InfrastructureError(
     'the agent did not reach its fleet within 2 minutes: see hearth.log in the state directory',
   )
+}
+
+/** A released builder's network and directory are removed a moment after its slot is free. */
+const untilPutAway = async ({runtime}: OpenHost): Promise<void> => {
+  const signal = AbortSignal.timeout(30_000)
+  while ((await runtime.list(signal)).length > 0) await sleep(10, undefined, {signal})
 }
 
 const tellReady = ({url}: RunningFleet, {print}: Context): void => {
