@@ -74,16 +74,19 @@ const serve = async ({fleetUrl, config, flags, tools}: Settings, signal: AbortSi
   const log = pino({level: config.logLevel ?? 'info', base: null})
   const stateDir = flags['state-dir'] ?? config.stateDir ?? '/var/lib/hearth-agent'
   const slots = flags.slots === undefined ? (config.slots ?? 2) : Number(flags.slots)
-  if (!Number.isInteger(slots) || slots < 1) throw new ConfigError(`--slots is '${flags.slots}', but must be a whole number from 1`)
+  if (!Number.isInteger(slots) || slots < 1)
+    throw new ConfigError(`--slots is '${flags.slots}', but must be a whole number from 1`)
   const address = flags.advertise ?? config.advertise ?? '127.0.0.1'
   const unclaimedAfterMs = parseDuration(config.unclaimedAfter ?? '30m')
-  if (unclaimedAfterMs === null) throw new ConfigError(`unclaimedAfter is '${config.unclaimedAfter}', but must be a duration such as 30m`)
+  if (unclaimedAfterMs === null)
+    throw new ConfigError(`unclaimedAfter is '${config.unclaimedAfter}', but must be a duration such as 30m`)
   const seams = {clock: realClock, random: realRandom, log}
   const advertise = {address, serverName: 'hearth-builder'}
   const builderSubnet = config.builderSubnet ?? '10.213.0.0/16'
   const host = await openHost({...seams, stateDir, slots, tools, advertise, builderSubnet}, signal)
   try {
-    const joinToken = async () => flags.join ?? (config.joinTokenFile ? readFileSync(config.joinTokenFile, 'utf8').trim() : null)
+    const joinToken = async () =>
+      flags.join ?? (config.joinTokenFile ? readFileSync(config.joinTokenFile, 'utf8').trim() : null)
     const name = flags.name ?? config.name ?? hostname()
     await runAgent({...seams, stateDir, fleetUrl, name, slots, version, joinToken, unclaimedAfterMs}, host, signal)
   } finally {
@@ -121,7 +124,11 @@ const findTool = (name: string): string => {
   const beside = join(import.meta.dirname, '../../toolchain/bin', name)
   const inSources = join(import.meta.dirname, '../../build/toolchain/bin', name)
   const onPath = (process.env['PATH'] ?? '').split(delimiter).map((path) => join(path, name))
-  return process.env[`HEARTH_${name.toUpperCase()}`] ?? [beside, inSources, ...onPath].find((path) => existsSync(path)) ?? name
+  return (
+    process.env[`HEARTH_${name.toUpperCase()}`] ??
+    [beside, inSources, ...onPath].find((path) => existsSync(path)) ??
+    name
+  )
 }
 
 const complain = (message: string, code: number): number => {

@@ -39,5 +39,3 @@ export const AgentMessage = unionByType(
 export type AgentMessage = Static<typeof AgentMessage>
 export type Hello = Extract<AgentMessage, {type: 'hello'}>
 export type Observed = Extract<AgentMessage, {type: 'observed'}>
-/** What the fleet must supply: a message that nobody answers does not compile. */
-export type OnAgentMessage = {[T in AgentMessage['type']]: (message: Extract<AgentMessage, {type: T}>) => void}

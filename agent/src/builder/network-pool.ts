@@ -28,7 +28,9 @@ export const createNetworkPool = (create: (signal: AbortSignal) => Promise<Build
     take: async (signal) => {
       const network = ready.shift() ?? (await create(signal))
       if (wanted > 0)
-        prepare(wanted, new AbortController().signal).catch((err: unknown) => log.warn({err}, 'no network could be prepared'))
+        prepare(wanted, new AbortController().signal).catch((err: unknown) =>
+          log.warn({err}, 'no network could be prepared'),
+        )
       return network
     },
   }

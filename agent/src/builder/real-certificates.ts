@@ -32,7 +32,11 @@ const clientAfterMs = minuteMs // TLS looks at the handshake only: what a build 
 const identityAfterMs = 10 * 365 * 24 * 60 * minuteMs // it ends with the builder, whatever the clock says
 
 /** Makes a CA and a server certificate for these names (host names or addresses), valid from ten minutes before `nowMs`. */
-export const makeIdentity = async (builder: string, names: readonly string[], nowMs: number): Promise<BuilderIdentity> => {
+export const makeIdentity = async (
+  builder: string,
+  names: readonly string[],
+  nowMs: number,
+): Promise<BuilderIdentity> => {
   const [ca, server] = await Promise.all([newKeys(), newKeys()])
   const common = {signingAlgorithm, signingKey: ca.privateKey, ...validity(nowMs, identityAfterMs)}
   const issuer = `CN=Hearth builder ${builder}`
@@ -43,7 +47,10 @@ export const makeIdentity = async (builder: string, names: readonly string[], no
       subject: issuer,
       issuer,
       publicKey: ca.publicKey,
-      extensions: [new BasicConstraintsExtension(true, 0, true), new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true)],
+      extensions: [
+        new BasicConstraintsExtension(true, 0, true),
+        new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true),
+      ],
     }),
     X509CertificateGenerator.create({
       ...common,
@@ -80,7 +87,8 @@ export const signClient = async (
   return certificate.toString('pem')
 }
 
-const newKeys = (): Promise<webcrypto.CryptoKeyPair> => crypto.subtle.generateKey(keyAlgorithm, true, ['sign', 'verify'])
+const newKeys = (): Promise<webcrypto.CryptoKeyPair> =>
+  crypto.subtle.generateKey(keyAlgorithm, true, ['sign', 'verify'])
 
 const validity = (nowMs: number, afterMs: number): {notBefore: Date; notAfter: Date} => ({
   notBefore: new Date(nowMs - beforeMs),

@@ -2,8 +2,8 @@ import {chmod, mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/pr
 import {join} from 'node:path'
 import type {Endpoint} from '@hearth/proto/common'
 import type {BuilderId} from '@hearth/proto/ids'
-import type {BuilderExit} from './runtime.ts'
 import {parseExit} from './exit.ts'
+import type {BuilderExit} from './runtime.ts'
 
 /** What an agent writes down before it makes anything of a builder, so that any later agent finds all of it. */
 export type BuilderRecord = {
@@ -82,4 +82,5 @@ const unlessMissing = async <Result>(promise: Promise<Result>): Promise<Result |
   }
 }
 
-const isCode = (error: unknown, code: string): boolean => error instanceof Error && 'code' in error && error.code === code
+const isCode = (error: unknown, code: string): boolean =>
+  error instanceof Error && 'code' in error && error.code === code

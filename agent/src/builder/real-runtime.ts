@@ -2,11 +2,18 @@ import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import type {Log} from '@hearth/proto/clock'
 import type {BuilderId} from '@hearth/proto/ids'
-import {type Control, DaemonCallError, loadControl} from '../buildkit/control.ts'
+import {type ConnectControl, type Control, DaemonCallError, loadControl} from '../buildkit/control.ts'
 import {cutText} from '../buildkit/cut-text.ts'
 import {type BuildSummary, collectVertices, summarizeBuild} from '../buildkit/history.ts'
 import {progressText} from '../buildkit/progress-text.ts'
-import {cgroupHierarchies, cgroupProcesses, killCgroups, removeCgroups, removeRootGroups, signalProcess} from '../host/cgroup.ts'
+import {
+  cgroupHierarchies,
+  cgroupProcesses,
+  killCgroups,
+  removeCgroups,
+  removeRootGroups,
+  signalProcess,
+} from '../host/cgroup.ts'
 import {readMounts} from '../host/mountinfo.ts'
 import {closeNetwork, createNetwork, type NetworkConfig, openNetwork, removeNetwork} from '../host/network.ts'
 import {findDaemon, readProcess} from '../host/process.ts'
@@ -25,8 +32,8 @@ import {
   recordedBuilders,
   removeDirectory,
 } from './real-record.ts'
-import {socketOf, type StartDeps, startBuilder} from './real-start.ts'
-import {type BuildRecord, type BuilderRuntime, BuilderStartError, type SeenBuilder} from './runtime.ts'
+import {type StartDeps, socketOf, startBuilder} from './real-start.ts'
+import {type BuilderRuntime, BuilderStartError, type BuildRecord, type SeenBuilder} from './runtime.ts'
 
 export type RuntimeOptions = Omit<StartDeps, 'directory' | 'hierarchies' | 'takeNetwork' | 'control'> & {
   readonly network: NetworkConfig
@@ -51,7 +58,13 @@ export const openRuntime = async (options: RuntimeOptions, signal: AbortSignal):
   const networks = createNetworkPool((inner) => createNetwork(networkDeps, inner), log)
   await networks.prepare(spareNetworks, signal)
   const hierarchies = cgroupHierarchies(await readMounts('self'))
-  return new Runtime({...options, hierarchies, takeNetwork: networks.take, removeNetwork: (name, inner) => removeNetwork(networkDeps, name, inner), closeNetwork: (inner) => closeNetwork(networkDeps, inner)})
+  return new Runtime({
+    ...options,
+    hierarchies,
+    takeNetwork: (inner) => networks.take(inner),
+    removeNetwork: (name, inner) => removeNetwork(networkDeps, name, inner),
+    closeNetwork: (inner) => closeNetwork(networkDeps, inner),
+  })
 }
 
 type Deps = RuntimeOptions &
@@ -62,11 +75,12 @@ type Deps = RuntimeOptions &
 
 class Runtime implements RealRuntime {
   readonly #deps: Deps
-  readonly #connect = loadControl()
+  readonly #connect: ConnectControl
   readonly #controls = new Map<BuilderId, Control>()
 
   constructor(deps: Deps) {
     this.#deps = deps
+    this.#connect = loadControl(deps.clock)
   }
 
   async list(): Promise<readonly SeenBuilder[]> {
@@ -80,7 +94,11 @@ class Runtime implements RealRuntime {
     const directory = this.#directory(builder)
     // first the processes, then their last words: a builder that ends in between is merely seen running once more
     const running = this.#processes(builder).length > 0
-    const [record, exit, caPem] = await Promise.all([readRecord(directory), readExit(directory), readOwn(directory, 'ca.pem')])
+    const [record, exit, caPem] = await Promise.all([
+      readRecord(directory),
+      readExit(directory),
+      readOwn(directory, 'ca.pem'),
+    ])
     return {
       builder,
       running,
@@ -120,7 +138,7 @@ class Runtime implements RealRuntime {
     const records: BuildRecord[] = []
     for (const record of complete) {
       const vertices = collectVertices()
-      await control.status(record.Ref, vertices.add, signal)
+      await control.status(record.Ref, (part) => vertices.add(part), signal)
       records.push(this.#withMemory(builder, summarizeBuild(record, vertices.vertices())))
     }
     return {active, records: records.toSorted((a, b) => a.startedAtMs - b.startedAtMs)}
@@ -172,7 +190,10 @@ class Runtime implements RealRuntime {
     await this.closeConnections(builder, signal)
     this.#closeControl(builder)
     const processes = await Promise.all(cgroupProcesses(hierarchies, builder, 'daemon').map(readProcess))
-    const daemon = findDaemon(processes.filter((each) => each !== null), this.#deps.tools.buildkitd)
+    const daemon = findDaemon(
+      processes.filter((each) => each !== null),
+      this.#deps.tools.buildkitd,
+    )
     if (daemon) signalProcess(daemon.pid, 'SIGTERM')
     const deadline = clock.monotonic() + deadlineMs
     let killed = false

@@ -1,6 +1,6 @@
 import {join} from 'node:path'
-import type {Architecture, Endpoint} from '@hearth/proto/common'
 import type {Clock} from '@hearth/proto/clock'
+import type {Architecture, Endpoint} from '@hearth/proto/common'
 import {inside, renderDaemonConfig} from '../buildkit/config.ts'
 import type {Control} from '../buildkit/control.ts'
 import {enterScript, launchDaemon, runcScript} from '../buildkit/daemon.ts'
@@ -34,7 +34,11 @@ export type StartDeps = {
 }
 
 /** Starts a builder in its own, new directory. Whatever fails leaves what `remove` removes. */
-export const startBuilder = async (spec: BuilderSpec, deps: StartDeps, signal: AbortSignal): Promise<StartedBuilder> => {
+export const startBuilder = async (
+  spec: BuilderSpec,
+  deps: StartDeps,
+  signal: AbortSignal,
+): Promise<StartedBuilder> => {
   const {directory, advertise, clock, bootId, hierarchies} = deps
   const {builder, device} = spec
   const [identity, network, listener] = await Promise.all([

@@ -11,9 +11,6 @@ export type BuilderSpec = {
   readonly maxUsedSpaceBytes: number
 }
 
-/** A process that can't be mistaken for a later one with the same pid: `startTicks` is field 22 of /proc/PID/stat. */
-export type ProcessIdentity = {readonly bootId: string; readonly pid: number; readonly startTicks: number}
-
 export type StartedBuilder = {
   readonly endpoints: readonly Endpoint[]
   readonly caPem: string

@@ -8,7 +8,6 @@ import {
   status,
 } from '@grpc/grpc-js'
 import {loadSync} from '@grpc/proto-loader'
-import {fileURLToPath} from 'node:url'
 import {buildkitProto} from '@hearth/proto/buildkit'
 
 // BuildKit's control API over a builder's own unix socket. What comes back has the shapes of buildkit.proto: numbers for 64-bit
@@ -86,8 +85,13 @@ const callMs = 15_000
 const pruneMs = 120_000
 
 /** Loads the definitions once; the function that it returns opens a connection, which the caller closes. */
-export const loadControl = (): ConnectControl => {
-  const definition = loadSync(fileURLToPath(buildkitProto), {keepCase: true, longs: Number, enums: String, defaults: true})
+export const loadControl = (clock: {now(): number}): ConnectControl => {
+  const definition = loadSync(buildkitProto, {
+    keepCase: true,
+    longs: Number,
+    enums: String,
+    defaults: true,
+  })
   const Client = (
     loadPackageDefinition(definition) as unknown as {moby: {buildkit: {v1: {Control: ServiceClientConstructor}}}}
   ).moby.buildkit.v1.Control
@@ -98,23 +102,42 @@ export const loadControl = (): ConnectControl => {
       'grpc.max_receive_message_length': 64 * 1024 * 1024,
       'grpc.service_config_disable_resolution': 1,
     })
-    return controlOver(client as unknown as Methods)
+    return controlOver(client as unknown as Methods, clock)
   }
 }
 
-type Unary = (request: object, options: Partial<CallOptions>, done: (error: ServiceError | null, reply: unknown) => void) => {cancel(): void}
+type Unary = (
+  request: object,
+  options: Partial<CallOptions>,
+  done: (error: ServiceError | null, reply: unknown) => void,
+) => {cancel(): void}
 type Streaming = (request: object, options: Partial<CallOptions>) => ClientReadableStream<unknown>
-type Methods = {Info: Unary; DiskUsage: Unary; UpdateBuildHistory: Unary; Prune: Streaming; Status: Streaming; ListenBuildHistory: Streaming} & {
+type Methods = {
+  Info: Unary
+  DiskUsage: Unary
+  UpdateBuildHistory: Unary
+  Prune: Streaming
+  Status: Streaming
+  ListenBuildHistory: Streaming
+} & {
   waitForReady(deadline: Date, done: (error?: Error) => void): void
   close(): void
 }
 
-const controlOver = (client: Methods): Control => {
-  const unary = async (method: 'Info' | 'DiskUsage' | 'UpdateBuildHistory', request: object, ms: number, signal: AbortSignal) => {
+const controlOver = (client: Methods, clock: {now(): number}): Control => {
+  const unary = async (
+    method: 'Info' | 'DiskUsage' | 'UpdateBuildHistory',
+    request: object,
+    ms: number,
+    signal: AbortSignal,
+  ) => {
     signal.throwIfAborted()
     const {promise, resolve, reject} = Promise.withResolvers<unknown>()
-    const call = client[method](request, {deadline: Date.now() + ms, waitForReady: method === 'Info'} as Partial<CallOptions>, (error, reply) =>
-      error ? reject(signal.aborted ? signal.reason : new DaemonCallError(method, error)) : resolve(reply),
+    const call = client[method](
+      request,
+      {deadline: clock.now() + ms, waitForReady: method === 'Info'} as Partial<CallOptions>,
+      (error, reply) =>
+        error ? reject(signal.aborted ? signal.reason : new DaemonCallError(method, error)) : resolve(reply),
     )
     return await cancelledBy(signal, call, promise)
   }
@@ -127,10 +150,12 @@ const controlOver = (client: Methods): Control => {
   ) => {
     signal.throwIfAborted()
     const {promise, resolve, reject} = Promise.withResolvers<void>()
-    const call = client[method](request, {deadline: Date.now() + ms})
+    const call = client[method](request, {deadline: clock.now() + ms})
     call.on('data', each)
     call.on('end', resolve)
-    call.on('error', (error: ServiceError) => reject(signal.aborted ? signal.reason : new DaemonCallError(method, error)))
+    call.on('error', (error: ServiceError) =>
+      reject(signal.aborted ? signal.reason : new DaemonCallError(method, error)),
+    )
     await cancelledBy(signal, call, promise)
   }
   return {
@@ -141,17 +166,23 @@ const controlOver = (client: Methods): Control => {
       return events
     },
     status: async (ref, each, signal) => await stream('Status', {Ref: ref}, each, callMs, signal),
-    deleteRecord: async (ref, signal) => void (await unary('UpdateBuildHistory', {Ref: ref, Delete: true}, callMs, signal)),
+    deleteRecord: async (ref, signal) =>
+      void (await unary('UpdateBuildHistory', {Ref: ref, Delete: true}, callMs, signal)),
     usedBytes: async (signal) => {
       const usage = (await unary('DiskUsage', {}, callMs, signal)) as {record: readonly {Size: number}[]}
       return usage.record.reduce((sum, {Size}) => sum + Size, 0)
     },
-    prune: async (maxUsedSpace, signal) => await stream('Prune', {all: true, maxUsedSpace}, () => undefined, pruneMs, signal),
+    prune: async (maxUsedSpace, signal) =>
+      await stream('Prune', {all: true, maxUsedSpace}, () => undefined, pruneMs, signal),
     close: () => client.close(),
   }
 }
 
-const cancelledBy = async <Result>(signal: AbortSignal, call: {cancel(): void}, outcome: Promise<Result>): Promise<Result> => {
+const cancelledBy = async <Result>(
+  signal: AbortSignal,
+  call: {cancel(): void},
+  outcome: Promise<Result>,
+): Promise<Result> => {
   const cancel = () => call.cancel()
   signal.addEventListener('abort', cancel, {once: true})
   try {

@@ -67,7 +67,8 @@ export const killCgroups = (hierarchies: readonly string[], name: string): void 
 /** Removes a builder's groups bottom-up. Throws EBUSY while a process is in one. Idempotent. */
 export const removeCgroups = (hierarchies: readonly string[], name: string): void => {
   for (const hierarchy of hierarchies)
-    for (const group of groupsBelow(join(hierarchy, 'hearth', name)).toReversed()) ignoring('ENOENT', () => rmdirSync(group))
+    for (const group of groupsBelow(join(hierarchy, 'hearth', name)).toReversed())
+      ignoring('ENOENT', () => rmdirSync(group))
 }
 
 /** Removes /hearth itself, unless a builder of any agent is left in it. */
@@ -143,4 +144,5 @@ const ignoring = <Result>(code: string, act: () => Result): Result | undefined =
   }
 }
 
-const isCode = (error: unknown, code: string): boolean => error instanceof Error && 'code' in error && error.code === code
+const isCode = (error: unknown, code: string): boolean =>
+  error instanceof Error && 'code' in error && error.code === code

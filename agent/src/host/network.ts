@@ -28,7 +28,12 @@ export const openNetwork = async (deps: NetworkDeps, used: ReadonlySet<string>, 
   const {directory, config, run} = deps
   const names = namesOf(directory)
   await mkdir(directory, {recursive: true, mode: 0o700})
-  const rules = renderBuilderRules({table: names.table, interfaces: names.prefix, subnet: config.subnet, deny: config.deny})
+  const rules = renderBuilderRules({
+    table: names.table,
+    interfaces: names.prefix,
+    subnet: config.subnet,
+    deny: config.deny,
+  })
   await run(['nft', '-f', await script(directory, 'rules', rules)], signal)
   await forwardOn(join(directory, '.forwarding'))
   for (const name of await networkNames(directory)) if (!used.has(name)) await removeNetwork(deps, name, signal)
@@ -53,10 +58,15 @@ export const createNetwork = async (deps: NetworkDeps, signal: AbortSignal): Pro
 }
 
 /** Removes a network and its namespace, which ends with its last process. Idempotent. */
-export const removeNetwork = async ({directory, run}: NetworkDeps, name: string, signal: AbortSignal): Promise<void> => {
+export const removeNetwork = async (
+  {directory, run}: NetworkDeps,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> => {
   if ((await readdir('/sys/class/net')).includes(name)) await run(['ip', 'link', 'del', name], signal)
   const namespace = join(directory, name)
-  if ((await readMounts('self')).some(({mountPoint}) => mountPoint === namespace)) await run(['umount', namespace], signal)
+  if ((await readMounts('self')).some(({mountPoint}) => mountPoint === namespace))
+    await run(['umount', namespace], signal)
   for (const file of [`.${name}.outside`, `.${name}.inside`, name]) await rm(join(directory, file), {force: true})
 }
 
@@ -67,7 +77,10 @@ export const closeNetwork = async (deps: NetworkDeps, signal: AbortSignal): Prom
   await mkdir(directory, {recursive: true, mode: 0o700})
   for (const name of await networkNames(directory)) await removeNetwork(deps, name, signal)
   await dropAccepted(prefix, run, signal)
-  await run(['nft', '-f', await script(directory, 'rules', `table inet ${table}\ndelete table inet ${table}\n`)], signal)
+  await run(
+    ['nft', '-f', await script(directory, 'rules', `table inet ${table}\ndelete table inet ${table}\n`)],
+    signal,
+  )
   const othersLeft = (await run(['nft', 'list', 'tables'], signal)).includes('table inet hearth_')
   if (!othersLeft) await forwardOff(join(directory, '.forwarding'))
   await rm(directory, {recursive: true, force: true})

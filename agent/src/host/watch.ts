@@ -1,5 +1,5 @@
-import {access} from 'node:fs/promises'
 import {type FSWatcher, watch} from 'node:fs'
+import {access} from 'node:fs/promises'
 import {join} from 'node:path'
 
 /** Files that appear in a directory, without polling. Close it. */

@@ -67,21 +67,3 @@ export const createPrinter = ({
     },
   }
 }
-
-/** A printer into memory, for tests and for whatever needs the text. */
-export const recordingPrinter = (): Printer & {readonly out: string[]; readonly err: string[]} => {
-  const out: string[] = []
-  const err: string[] = []
-  return {
-    out,
-    err,
-    terminal: false,
-    columns: 100,
-    line: (text) => void out.push(text),
-    note: (text) => void err.push(text),
-    update: () => undefined,
-    clearUpdate: () => undefined,
-    colour: (_, text) => text,
-    flush: async () => undefined,
-  }
-}

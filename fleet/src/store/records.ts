@@ -1,6 +1,16 @@
 import type {BuildLease, LeaseCache, Token} from '@hearth/proto/api'
 import type {Architecture, Limits, Trust} from '@hearth/proto/common'
-import type {BuilderId, BuildId, CopyId, Epoch, GenerationId, HostId, LeaseId, ProjectId, Revision} from '@hearth/proto/ids'
+import type {
+  BuilderId,
+  BuildId,
+  CopyId,
+  Epoch,
+  GenerationId,
+  HostId,
+  LeaseId,
+  ProjectId,
+  Revision,
+} from '@hearth/proto/ids'
 import type {BuildState} from '../builds/state.ts'
 import type {LeaseState} from '../builds/transition.ts'
 

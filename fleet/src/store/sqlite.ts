@@ -71,7 +71,9 @@ class SqliteStore implements Store {
       statements.set(sql, known)
       return known
     }
-    this.#tables = Object.fromEntries(names.map((name) => [name, new SqliteTable(name, statement)])) as unknown as Tables
+    this.#tables = Object.fromEntries(
+      names.map((name) => [name, new SqliteTable(name, statement)]),
+    ) as unknown as Tables
   }
 
   transaction<T>(work: (tx: Tx) => Promise<T> | T): Promise<T> {
@@ -157,7 +159,7 @@ class SqliteTable<Name extends TableName> implements Table<Name> {
 
 const toColumn = (value: unknown): SQLInputValue => {
   if (value === null || value === undefined) return null
-  return typeof value === 'number' ? value : String(value)
+  return typeof value === 'number' || typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 const conditionOf = (where: object): Condition => {
