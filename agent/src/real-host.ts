@@ -67,7 +67,7 @@ export const openHost = async (options: HostOptions, signal: AbortSignal): Promi
       journal,
       volumes,
       runtime,
-      usage: createUsageReader(stateDirectory),
+      usage: createUsageReader(stateDirectory, pool.volumes),
       release: async (inner) => {
         await runtime.release(inner)
         await closePool({stateDirectory, run, signal: inner})

@@ -5,7 +5,13 @@ import type {Fault} from '@hearth/proto/observed'
 import type {VolumeStore} from '@hearth/proto/volume-store'
 import type {BuilderAction} from '../reconcile/plan.ts'
 import type {Journal, JournalBuilder} from '../store/journal.ts'
-import {EpochFencedError, GenerationMissingError, type VolumeAttacher, VolumeContentError} from '../volume/attacher.ts'
+import {
+  CopyMissingError,
+  EpochFencedError,
+  GenerationMissingError,
+  type VolumeAttacher,
+  VolumeContentError,
+} from '../volume/attacher.ts'
 import {outcomeOf} from './outcome.ts'
 import {type BuilderRuntime, BuilderStartError, type BuildRecords, type SeenBuilder} from './runtime.ts'
 
@@ -48,7 +54,8 @@ const endsBuilder = (error: unknown): error is Error =>
   error instanceof BuilderStartError ||
   error instanceof VolumeContentError ||
   error instanceof EpochFencedError ||
-  error instanceof GenerationMissingError
+  error instanceof GenerationMissingError ||
+  error instanceof CopyMissingError
 
 const faultOf = (error: Error): Fault => ({code: error.name, message: error.message})
 
