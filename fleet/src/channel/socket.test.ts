@@ -102,6 +102,8 @@ describe('the control channel', () => {
   })
 
   it('drops an agent that takes nothing', async () => {
+    await rig.close()
+    rig = await startRig({heartbeatMs: 600_000}) // no ping may be what ends it
     const {host, tls} = await rig.joinHost()
     const {heard, say, socket} = await rig.openChannel(tls)
     say(hello(host))
