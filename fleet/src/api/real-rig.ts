@@ -37,7 +37,7 @@ export const createBuild = {key: 'k-12345678', project: 'acme/web', architecture
 
 /** Listens on any free port. `ask` uses an admin token unless told otherwise. */
 export const startRig = async ({host = '127.0.0.1', port = 0, heartbeatMs = 5000, clock = realClock} = {}) => {
-  const stateDir = await mkdtemp(join(tmpdir(), 'hearth-fleet-'))
+  const stateDir = await mkdtemp(join(tmpdir(), 'hearth-rig-'))
   const authority = await openAuthority(stateDir, clock)
   const seams = {clock, random: realRandom, log: silentLog}
   const tokens = new Tokens({...seams, table: fakeTokenTable(), secrets: realSecrets, pin: authority.pin})
@@ -45,7 +45,12 @@ export const startRig = async ({host = '127.0.0.1', port = 0, heartbeatMs = 5000
   const fleet = new FakeFleet()
   const listen = {host, port}
   const own = {heartbeatMs, buildsCreateProjects: false, version: '0.1.0'}
-  const served = await serveFleet({...seams, ...own, fleet, tokens, authority, listen})
+  const served = await serveFleet({...seams, ...own, fleet, tokens, authority, listen}).catch(
+    async (error: unknown) => {
+      await rm(stateDir, {recursive: true})
+      throw error
+    },
+  )
   const to = {host, port: served.port, ca: authority.caPem, token: admin}
   const ask = (method: string, path: string, options: Ask = {}) => answerOf(send(method, path, {...to, ...options}))
   return {
