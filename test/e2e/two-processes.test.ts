@@ -2,7 +2,7 @@ import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Build, CreatedToken, Host} from '@hearth/proto/api'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
-import {hearthIn, makeContext, type Hearth, type Started} from '../support/hearth.ts'
+import {type Hearth, hearthIn, makeContext, type Started} from '../support/hearth.ts'
 import {unprivileged} from '../support/privileged.ts'
 import {makeTestDirectory, type TestDirectory} from '../support/test-directory.ts'
 
@@ -38,7 +38,15 @@ const startFleet = async (listen: string): Promise<string> => {
 }
 
 const startAgent = (url: string, ...more: readonly string[]): Started => {
-  const agent = hearth.program('agent/bin/hearth-agent', ['--fleet', url, '--state-dir', join(directory.path, 'agent'), '--name', 'h1', ...more])
+  const agent = hearth.program('agent/bin/hearth-agent', [
+    '--fleet',
+    url,
+    '--state-dir',
+    join(directory.path, 'agent'),
+    '--name',
+    'h1',
+    ...more,
+  ])
   programs.push(agent)
   return agent
 }
@@ -79,6 +87,8 @@ describe.skipIf(unprivileged())('hearth-fleet and hearth-agent', () => {
     await hearth.run('drain', 'h1')
     const [host] = await hearth.json<readonly Host[]>('hosts')
     expect(host?.schedulable).toBe(false)
-    await expect.poll(async () => (await hearth.json<readonly Host[]>('hosts'))[0]?.slots, {timeout: 30_000}).toMatchObject({free: 2})
+    await expect
+      .poll(async () => (await hearth.json<readonly Host[]>('hosts'))[0]?.slots, {timeout: 30_000})
+      .toMatchObject({free: 2})
   })
 })

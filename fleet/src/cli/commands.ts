@@ -2,6 +2,7 @@ import type {Build, Cache, CreatedToken, Host, Project, Status, Token} from '@he
 import {nearest} from '@hearth/proto/nearest'
 import yargs, {type Argv} from 'yargs'
 import type {Context} from './context.ts'
+import {drain} from './drain.ts'
 import {exitCodes, UsageError} from './failures.ts'
 import {formatAge, formatBytes, formatDuration} from './format.ts'
 import {table} from './table.ts'
@@ -164,6 +165,12 @@ const commandsOf = (context: Context, setCode: SetCode): Argv => {
           )
           .command('cordon <host>', 'Give it no new builds', host, async (each) => hostAct(each.host, 'cordon'))
           .command('uncordon <host>', 'Give it builds again', host, async (each) => hostAct(each.host, 'uncordon'))
+          .command(
+            'drain <host>',
+            'Cordon a host, let its builds finish, and cancel those left at the deadline',
+            drainFlags,
+            async (each) => setCode(await drain(each, context)),
+          )
           .command('remove <host>', 'Take it out of the fleet', host, async (each) => {
             await api().json('DELETE', path('hosts', each.host))
             print.line(`${each.host} removed`)
@@ -272,6 +279,12 @@ const commandsOf = (context: Context, setCode: SetCode): Argv => {
     )
     .command('cordon <host>', 'Give a host no new builds', host, async (each) => hostAct(each.host, 'cordon'))
     .command('uncordon <host>', 'Give a host builds again', host, async (each) => hostAct(each.host, 'uncordon'))
+    .command(
+      'drain <host>',
+      'Cordon a host, let its builds finish, and cancel those left at the deadline',
+      drainFlags,
+      async (each) => setCode(await drain(each, context)),
+    )
     .completion('completion', 'Print a completion script for the shell')
 }
 
@@ -289,6 +302,15 @@ const upFlags = <T>(args: Argv<T>) =>
       describe: 'how long an unused builder stays ready (10m); 0s detaches at once',
     })
     .option('slots', {type: 'number', default: 2, describe: 'how many builders at a time'})
+
+const drainFlags = <T>(args: Argv<T>) =>
+  args
+    .positional('host', {type: 'string', demandOption: true, describe: 'host id or name'})
+    .option('deadline', {type: 'string', default: '1h', describe: 'time that builds have to finish'})
+    .option('no-deadline', {type: 'boolean', default: false, describe: 'wait for builds as long as they take'})
+    .option('force', {type: 'boolean', default: false, describe: 'cancel what runs now'})
+    .option('reason', {type: 'string', default: '', describe: 'shown to whoever asks why'})
+    .option('detach', {type: 'boolean', default: false, describe: 'return at once instead of watching'})
 
 const downFlags = <T>(args: Argv<T>) =>
   args

@@ -5,7 +5,7 @@ import {join} from 'node:path'
 import type {CreateBuild, WhoAmI} from '@hearth/proto/api'
 import type {Context} from '../context.ts'
 import {exitCodes} from '../failures.ts'
-import {findBuildctl} from './buildctl.ts'
+import {findTool} from '../tools.ts'
 import {createClientKey} from './client-key.ts'
 import {checkDocker} from './docker-load.ts'
 import {parseBuild} from './flags.ts'
@@ -43,7 +43,7 @@ const makeScratch = ({XDG_RUNTIME_DIR}: NodeJS.ProcessEnv): string => {
 type Job = {readonly plan: BuildPlan; readonly scratch: string; readonly projectFlag: string | null}
 
 const build = async ({plan, scratch, projectFlag}: Job, context: Context): Promise<number> => {
-  const buildctl = findBuildctl(context.environment, context.programDirectory)
+  const buildctl = findTool('buildctl', context.environment, context.programDirectory)
   if (plan.outputs.load !== null) await checkDocker()
   const {connection, fleet} = context.connect()
   const project = await resolveProject({

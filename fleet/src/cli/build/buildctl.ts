@@ -1,5 +1,5 @@
-import {accessSync, constants, writeFileSync} from 'node:fs'
-import {delimiter, dirname, join} from 'node:path'
+import {writeFileSync} from 'node:fs'
+import {join} from 'node:path'
 import type {LeaseConnection} from '@hearth/proto/api'
 import {InfrastructureError} from '../failures.ts'
 
@@ -52,34 +52,4 @@ export const connectionArguments = (
     `--tlskey=${join(directory, 'key.pem')}`,
     `--tlsservername=${endpoint.serverName ?? endpoint.address}`,
   ]
-}
-
-/** HEARTH_BUILDCTL, then beside this program (set-up puts it into build/toolchain/bin), then PATH. */
-export const findBuildctl = (environment: NodeJS.ProcessEnv, programDirectory: string): string => {
-  const named = environment['HEARTH_BUILDCTL']
-  if (named) {
-    if (isProgram(named)) return named
-    throw new InfrastructureError(`HEARTH_BUILDCTL is ${named}, which is not a program`)
-  }
-  const candidates = [
-    ...ancestors(programDirectory).map((directory) => join(directory, 'build', 'toolchain', 'bin', 'buildctl')),
-    ...(environment['PATH'] ?? '').split(delimiter).map((directory) => join(directory, 'buildctl')),
-  ]
-  const found = candidates.find(isProgram)
-  if (found) return found
-  throw new InfrastructureError(
-    'buildctl is missing: run make setup in the Hearth directory, or name one with HEARTH_BUILDCTL',
-  )
-}
-
-const ancestors = (directory: string): readonly string[] =>
-  dirname(directory) === directory ? [directory] : [directory, ...ancestors(dirname(directory))]
-
-const isProgram = (path: string): boolean => {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false // not there, or not ours to run: the next candidate is tried
-  }
 }
