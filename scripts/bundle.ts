@@ -20,7 +20,11 @@ mkdirSync(join(made, 'builder'), {recursive: true})
 mkdirSync(join(made, 'program'))
 await build({
   absWorkingDir: root,
-  entryPoints: {hearth: 'fleet/src/cli/main.ts', 'hearth-fleet': 'fleet/src/main.ts', 'hearth-agent': 'agent/src/main.ts'},
+  entryPoints: {
+    hearth: 'fleet/src/cli/main.ts',
+    'hearth-fleet': 'fleet/src/main.ts',
+    'hearth-agent': 'agent/src/main.ts',
+  },
   outdir: join(made, 'program'),
   outExtension: {'.js': '.mjs'},
   bundle: true,
@@ -31,7 +35,9 @@ await build({
   sourcemap: 'linked',
   logLevel: 'warning',
   // CommonJS dependencies call require for Node's own modules
-  banner: {js: "import {createRequire as __createRequire} from 'node:module'; const require = __createRequire(import.meta.url);"},
+  banner: {
+    js: "import {createRequire as __createRequire} from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
 })
 for (const [from, to] of assets) copyFileSync(join(root, from), join(made, to))
 rmSync(target, {recursive: true, force: true})
