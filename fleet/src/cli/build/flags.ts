@@ -42,7 +42,7 @@ export const flags = {
     type: 'string',
     multiple: true,
     value: 'name=where',
-    describe: 'more contexts: a directory, docker-image://…, oci-layout://dir, a URL',
+    describe: 'also a directory, docker-image://…, oci-layout://dir, a URL',
   },
   label: {type: 'string', multiple: true, value: 'K=V', describe: 'label of the image'},
   platform: {
@@ -50,7 +50,7 @@ export const flags = {
     multiple: true,
     value: 'os/arch',
     words: ['linux/amd64', 'linux/arm64', 'linux/amd64,linux/arm64'],
-    describe: "linux/amd64, linux/arm64 or both with a comma; this machine's if not given",
+    describe: 'linux/amd64, linux/arm64, or both with a comma between',
   },
   secret: {
     type: 'string',

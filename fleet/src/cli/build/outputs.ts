@@ -63,7 +63,7 @@ export const resolveOutputs = (flags: Pick<Flags, 'tag' | 'output' | 'push' | 'l
 }
 
 const parseOutput = (text: string): Fields => {
-  if (splitFields(text, '--output').length === 1 && !text.startsWith('type=')) {
+  if (splitFields(text, '--output').length === 1 && !/^(type|dest|name|push)=/.test(text)) {
     if (text === '') throw new UsageError('--output needs a directory, - or type=…')
     return new Map(
       text === '-'

@@ -1,8 +1,10 @@
 const limits = 'a builder has the limits of its slot: see hearth hosts show'
 const classic = "it belongs to docker's classic builder"
 
-/** Flags of `docker build` and `docker buildx build` that Hearth refuses by name, each with what to do instead. */
+/** Flags of `docker build` and `docker buildx build`, long and short, that Hearth refuses by name, each with what to do instead. */
 export const refusedFlags: Readonly<Record<string, string>> = {
+  m: limits,
+  c: limits,
   memory: limits,
   'memory-swap': limits,
   'cpu-period': limits,
