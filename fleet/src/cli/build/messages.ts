@@ -15,7 +15,7 @@ const cachePart = (lease: BuildLease, now: number): string => {
   if (rolledBack) return `cache lost, starting empty${because(why)}`
   if (from !== null) return `cache: ${[`generation ${from}`, ...cacheFacts(lease, now)].join(', ')}`
   if (lease.warm) return `cache: ${cacheFacts(lease, now).join(', ')}`
-  return why === null ? 'no cache yet' : `no cache: ${why}`
+  return why === null ? 'no cache yet' : `no cache yet: ${why}`
 }
 
 const because = (why: string | null): string => (why === null ? '' : `, because ${why}`)
@@ -59,7 +59,7 @@ export const builtLine = (build: Build, {totalMs, acquireMs}: MeasuredTimes): st
   const spans = [
     `${formatSeconds(acquireMs)} queue+attach`,
     `${formatSeconds(totalMs - acquireMs - exportMs)} build`,
-    exports.length > 0 ? `${formatSeconds(exportMs)} export` : null,
+    exportMs > 0 ? `${formatSeconds(exportMs)} export` : null,
   ].filter((span) => span !== null)
   const counted = total > 0 ? [`${cached} of ${total} steps cached`] : []
   return [`built in ${formatSeconds(totalMs)}`, ...counted, spans.join(', ')].join(' · ')
@@ -83,7 +83,7 @@ export const endedLine = (build: Build): string => {
   const reason = firstLine(build.reason ?? lease?.reason ?? null)
   if (build.state === 'infrastructure')
     return `Hearth's fault, not yours: ${reason ?? 'the builder is gone'} · run it again`
-  if (build.state === 'cancelled') return `build ${build.id} was cancelled${reason ? `: ${reason}` : ''}`
+  if (build.state === 'cancelled') return `build ${build.id}${reason ? `: ${reason}` : ' was cancelled'}`
   const which = build.leases.length > 1 && lease ? ` on ${lease.architecture}` : ''
   return `build ${build.id} failed${which}${failure(lease?.failedStep ?? null, reason)} · hearth logs ${build.id}`
 }
