@@ -110,6 +110,8 @@ export class ReconcileLoop {
       .catch((error: unknown) => this.#failed(key, action, error, signal))
       .finally(() => {
         this.#busy.delete(key)
+        // What the act wrote down is said at once; the look that follows makes the rest right.
+        if (this.#seen && !signal.aborted) this.#deps.report(observedMessage(this.#deps.journal, this.#seen))
         this.#nudge.now()
       })
     this.#busy.set(key, done)
