@@ -92,14 +92,20 @@ const nextTerm = async (store: Store): Promise<Term> =>
     return term as Term
   })
 
+/** After the store failed (a full disk, say), before it is tried again: agents and their builds go on meanwhile. */
+const pauseAfterFailureMs = 1000
+
 /** The first look restarts every timer. */
 const run = async (core: Core, signal: AbortSignal): Promise<void> => {
   while (!signal.aborted) {
-    await act(core, (change) => change.nudge())
     try {
+      await act(core, (change) => change.nudge())
       await core.alarm.wait(signal)
-    } catch (error) {
-      if (!signal.aborted) throw error
+    } catch (err) {
+      if (signal.aborted) return
+      core.log.error({err}, 'the scheduler failed; it tries again')
+      core.alarm.set(core.clock.monotonic() + pauseAfterFailureMs)
+      await core.alarm.wait(signal).catch(() => null) // only the signal ends it, and the loop looks at that
     }
   }
 }

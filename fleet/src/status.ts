@@ -44,7 +44,8 @@ const capacityAndBuilds = async (core: Core) =>
     const hosts = await tx.hosts.list()
     const all = await tx.builders.list()
     const queued = await tx.leases.list({state: 'queued'})
-    const slots = hosts.map((host) => ({
+    const online = hosts.filter(({id}) => core.links.isOnline(id, core.clock.monotonic()))
+    const slots = online.map((host) => ({
       architecture: host.architecture,
       ...slotsOf(
         core,

@@ -20,7 +20,7 @@ export const createBuild = async (core: Core, request: CreateBuild, by: Principa
     const [known] = await change.tx.builds.list({key}, {limit: 1})
     if (known) return known.id
     const project = await projectFor(change, request)
-    const build = newBuild(change, {request, by, key, project})
+    const build = newBuild(change, {id: await freeId(change), request, by, key, project})
     await change.tx.builds.put(build)
     for (const architecture of request.architectures)
       await change.putLease(newLease(change, build, architecture, trustOf(request, by)))
@@ -48,15 +48,24 @@ const projectFor = async (change: Change, {project: name, createProject}: Create
   return project
 }
 
+/** Short enough to type; longer where the short ones are taken. */
+const freeId = async ({tx, core}: Change): Promise<BuildId> => {
+  for (let length = 4; ; length++) {
+    const id = `b-${core.random.name(length)}` as BuildId
+    if (!(await tx.builds.get(id))) return id
+  }
+}
+
 type Made = {
+  readonly id: BuildId
   readonly request: CreateBuild
   readonly by: Principal
   readonly key: string
   readonly project: ProjectRecord
 }
 
-const newBuild = ({core, at}: Change, {request, by, key, project}: Made): BuildRecord => ({
-  id: `b-${core.random.name(10)}` as BuildId,
+const newBuild = ({at}: Change, {id, request, by, key, project}: Made): BuildRecord => ({
+  id,
   key,
   project: project.id,
   projectName: project.name,
@@ -110,10 +119,12 @@ export const showBuild = async (core: Core, id: string, by: Principal): Promise<
 /** By its id or a prefix of it that no other build has; `b-` may be left out. */
 const findBuild = async (tx: Tx, id: string, by: Principal): Promise<BuildRecord> => {
   const prefix = id.startsWith('b-') ? id : `b-${id}`
-  const found = await tx.builds.startingWith(prefix, 2)
+  const exact = await tx.builds.get(prefix)
+  if (exact && mayUse(by, exact.projectName)) return exact
+  const found = (await tx.builds.startingWith(prefix, 100)).filter(({projectName}) => mayUse(by, projectName))
   const [build] = found
-  if (!build || !mayUse(by, build.projectName)) throw notFound('build', id, 'hearth builds')
-  if (found.length > 1 && build.id !== prefix)
+  if (!build) throw notFound('build', id, 'hearth builds')
+  if (found.length > 1)
     throw new ApiFailure(409, 'ambiguous', `${id} is the beginning of more than one build: write more of it`)
   return build
 }
@@ -146,6 +157,7 @@ export async function* watchBuild(core: Core, id: BuildId, by: Principal, signal
     }
   } finally {
     watch.close()
+    core.stopwatch.restart(clientTimer(id), core.clock.monotonic())
   }
 }
 

@@ -1,6 +1,7 @@
-import type {AgentMessage, Hello} from '@hearth/proto/agent-message'
+import type {AgentMessage, Hello, Observed} from '@hearth/proto/agent-message'
+import type {HostId, Term} from '@hearth/proto/ids'
 import {act} from '../act.ts'
-import type {Core} from '../change.ts'
+import type {Change, Core} from '../change.ts'
 import type {AgentConnection} from '../fleet.ts'
 import {startDrain} from './drain.ts'
 import {loseForgotten, observeBuilders, observeVolumes} from './observed.ts'
@@ -50,9 +51,25 @@ export const agentSaid = async (core: Core, message: Exclude<AgentMessage, Hello
       return await startDrain(change, agent.host, {reason, deadlineMs, actor: `host ${agent.host}`})
     }
     core.links.setUsage(agent.host, message)
+    await outrank(change, agent.host, message)
     await observeBuilders(change, agent.host, message.builders)
     await observeVolumes(change, agent.host, message)
   })
+}
+
+/**
+ * The agent has acted on a desired state that is newer than any of this store's (a lost store, a restored backup): it would ignore
+ * whatever it is told, for ever. A higher term makes it listen.
+ */
+const outrank = async (change: Change, id: HostId, {term, revision}: Observed) => {
+  const {core, tx} = change
+  const told = (await tx.hosts.get(id))?.revision ?? 0
+  const isAhead = term !== null && (term > core.term || (term === core.term && (revision ?? 0) > told))
+  if (!isAhead) return
+  core.log.warn({host: id, term, revision}, "an agent is ahead of this fleet's store, which is not its newest")
+  core.term = (term + 1) as Term
+  await tx.meta.put({id: 'term', value: String(core.term)})
+  for (const host of await tx.hosts.list()) change.touchHost(host.id)
 }
 
 /** See `Fleet.agentGone`. */

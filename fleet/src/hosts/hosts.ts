@@ -8,6 +8,7 @@ import type {Change, Core} from '../change.ts'
 import type {Principal} from '../fleet.ts'
 import type {BuilderRecord, HostRecord} from '../store/records.ts'
 import type {Tx} from '../store/store.ts'
+import {loseGeneration} from '../volumes/volume.ts'
 import {drainLeftMs, startDrain} from './drain.ts'
 
 /** See `Fleet.listHosts`. */
@@ -82,7 +83,8 @@ export const slotsOf = ({links}: Pick<Core, 'links'>, host: HostRecord, builders
   const leased = builders.filter(({want, lease}) => want === 'ready' && lease !== null).length
   const busy = leased + links.report(host.id).foreign.length
   const warm = builders.length - terminating - leased
-  return {total: host.slots, busy, warm, terminating, free: Math.max(0, host.slots - busy - warm - terminating)}
+  const free = Math.max(0, host.slots - busy - warm - terminating)
+  return {total: busy + warm + terminating + free, busy, warm, terminating, free}
 }
 
 const change = async (
@@ -125,24 +127,20 @@ export const drainHost = async (core: Core, idOrName: string, request: DrainHost
     await startDrain(each, host.id, {reason: request.reason ?? '', deadlineMs, actor: by.actor})
   })
 
-/** See `Fleet.removeHost`. Its certificate opens nothing any more. */
+/** See `Fleet.removeHost`. Its certificate opens nothing any more. Refused while it has builds, or can still detach what it holds. */
 export const removeHost = async (core: Core, idOrName: string, by: Principal): Promise<void> => {
   requireAdmin(by)
   await act(core, async (each) => {
     const host = await findHost(each.tx, idOrName)
     const builders = await each.tx.builders.list({host: host.id})
-    if (builders.length > 0)
+    const canRelease = core.links.isOnline(host.id, each.now)
+    if (builders.some(({lease}) => canRelease || lease !== null))
       throw new ApiFailure(
         409,
         'host-in-use',
         `${host.name} holds ${builders.length} builders: drain it first with \`hearth hosts drain ${host.name}\``,
       )
-    for (const copy of await each.tx.copies.list({host: host.id})) await each.tx.copies.delete(copy.id)
-    for (const generation of await each.tx.generations.list()) {
-      if (!generation.hosts.includes(host.id)) continue
-      await each.tx.generations.put({...generation, hosts: generation.hosts.filter((id) => id !== host.id)})
-    }
-    await each.tx.hosts.delete(host.id)
+    await forgetHost(each, host.id)
     const link = core.links.link(host.id)
     core.links.forget(host.id)
     each.nudge()
@@ -150,6 +148,14 @@ export const removeHost = async (core: Core, idOrName: string, by: Principal): P
     await each.audit(by.actor, 'remove', host.name, '')
     each.tx.afterCommit(() => link?.agent.refuse('removed', `${by.actor} has removed this host from the fleet`))
   })
+}
+
+/** What it alone holds is gone with it. */
+const forgetHost = async (each: Change, id: HostId) => {
+  for (const builder of await each.tx.builders.list({host: id})) await each.tx.builders.delete(builder.id)
+  for (const copy of await each.tx.copies.list({host: id})) await each.tx.copies.delete(copy.id)
+  for (const generation of await each.tx.generations.list()) await loseGeneration(each, generation.id, id)
+  await each.tx.hosts.delete(id)
 }
 
 /** See `Fleet.registerHost`. A name that is taken gets a number. */

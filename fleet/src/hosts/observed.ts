@@ -7,6 +7,7 @@ import {transition} from '../builds/transition.ts'
 import type {Change} from '../change.ts'
 import type {BuilderRecord, LeaseRecord} from '../store/records.ts'
 import {releaseBuilder} from '../volumes/release.ts'
+import {loseGeneration} from '../volumes/volume.ts'
 import {terminateBuilder} from './builder.ts'
 
 // Takes in what a host reports. Level-triggered: the same report again changes nothing, and one of an older epoch is ignored.
@@ -21,14 +22,16 @@ export const observeBuilders = async (change: Change, host: HostId, builders: re
     if (same) known.push(seen)
     else if (!seen.released) foreign.push(seen)
   }
-  change.core.links.setBuilders(host, known, foreign, change.at)
+  const {links} = change.core
+  if (foreign.length !== links.report(host).foreign.length) change.nudge() // they take slots
+  links.setBuilders(host, known, foreign, change.at)
   for (const seen of known) await observeBuilder(change, seen)
 }
 
 const observeBuilder = async (change: Change, seen: ObservedBuilder) => {
   const {tx} = change
   const first = await tx.builders.get(seen.builder)
-  if (first && !first.seen) await change.putBuilder({...first, seen: true})
+  if (first && !first.seen) await tx.builders.put({...first, seen: true})
   for (const outcome of seen.outcomes) {
     const lease = await tx.leases.get(outcome.lease)
     if (lease && lease.builder === seen.builder) await takeOutcome(change, lease, seen, outcome)
@@ -46,6 +49,9 @@ const takeOutcome = async (
   seen: ObservedBuilder,
   {state, reason, steps, failedStep, buildMs, exportMs}: ObservedBuilder['outcomes'][number],
 ) => {
+  if (lease.state === 'placed' && state === 'infrastructure') {
+    return await loseLease(change, lease, reason ?? 'its builder did not become ready')
+  }
   const build = buildMs === null ? {} : {build: buildMs}
   await endLease(change, lease, 'outcome', {
     outcome: state,
@@ -69,8 +75,10 @@ const startTimings = (lease: LeaseRecord, {timingsMs}: ObservedBuilder): Timings
 const becomeReady = async (change: Change, seen: ObservedBuilder) => {
   const lease = seen.lease && (await change.tx.leases.get(seen.lease.lease))
   const next = lease && lease.builder === seen.builder ? transition(lease.state, 'ready') : null
-  const certificate = seen.lease?.certificates[0]
-  if (!lease || !next || !certificate || !seen.caPem || seen.endpoints.length === 0) return
+  if (!lease || !next || !seen.caPem || seen.endpoints.length === 0) return
+  const build = await change.tx.builds.get(lease.build)
+  const certificate = seen.lease?.certificates.find(({publicKey}) => publicKey === build?.publicKey)
+  if (!certificate) return
   const {caPem, endpoints} = seen
   const connection = {endpoints, caPem, certificatePem: certificate.certificatePem}
   await change.putLease({...lease, state: next[0], connection, timingsMs: startTimings(lease, seen)})
@@ -78,14 +86,20 @@ const becomeReady = async (change: Change, seen: ObservedBuilder) => {
   change.event({type: 'leaseReady', build: lease.build, lease: lease.id, builder: seen.builder})
 }
 
-/** A lease that it still serves is placed anew or ends: what it was given is of no use to it any more. */
+const generationMissing: readonly string[] = ['generation-missing', 'GenerationMissingError']
+
+/**
+ * A lease that it still serves is placed anew or ends: what it was given is of no use to it any more. If it did not start on a fresh
+ * clone, the generation is to blame, else only the copy.
+ */
 const builderFailed = async (change: Change, record: BuilderRecord, {fault, released}: ObservedBuilder) => {
   const why = fault?.message ?? released?.reason ?? 'its builder ended'
   await terminateBuilder(change, record, why, {failed: fault !== null})
   const lease = record.lease ? await change.tx.leases.get(record.lease) : null
   if (!lease || (lease.state === 'ready' && !released)) return // its outcome is on its way
-  const copy = await change.tx.copies.get(record.copy)
-  await loseLease(change, lease, why, fault ? (copy?.from ?? null) : null)
+  const from = (await change.tx.copies.get(record.copy))?.from ?? null
+  if (from && fault && generationMissing.includes(fault.code)) await loseGeneration(change, from, record.host)
+  await loseLease(change, lease, why, fault && record.freshCopy ? from : null)
 }
 
 /** Takes builders off the record that their host has lost: it restarted, or its state directory is gone. */
@@ -120,14 +134,10 @@ export const observeVolumes = async (change: Change, host: HostId, observed: Obs
   const shown = new Set(observed.generations.map(({generation}) => generation))
   for (const generation of await tx.generations.list()) {
     if (!generation.hosts.includes(host)) continue
-    const {goneRevision, state, seenOn, hosts} = generation
+    const {goneRevision, state, seenOn} = generation
     const isShown = shown.has(generation.id)
     if (isShown && !seenOn.includes(host)) await tx.generations.put({...generation, seenOn: [...seenOn, host]})
     const gone = state === 'deleting' ? goneRevision !== null && told >= goneRevision : seenOn.includes(host)
-    if (isShown || !gone) continue
-    const left = hosts.filter((each) => each !== host)
-    if (left.length === 0 && state === 'deleting') await tx.generations.delete(generation.id)
-    else await tx.generations.put({...generation, hosts: left})
-    change.touchHost(host)
+    if (!isShown && gone) await loseGeneration(change, generation.id, host)
   }
 }

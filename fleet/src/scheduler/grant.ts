@@ -13,6 +13,7 @@ import type {
 } from '../store/records.ts'
 import {type CopyChoice, chooseCopy} from '../volumes/decide.ts'
 import {volumeOf} from '../volumes/volume.ts'
+import {queueTimer} from './queue-timer.ts'
 
 // Invariant: the epoch of an attachment is raised in the transaction that makes its builder, so before any host hears of it.
 
@@ -34,7 +35,8 @@ export const grantBuilder = async (change: Change, lease: LeaseRecord, hostId: H
   if (!host) return
   const volume = await volumeOf(change, lease)
   const generations = await tx.generations.list({volume: volume.id, state: 'kept'})
-  const copies = await tx.copies.list({volume: volume.id, host: hostId})
+  const held = new Set(change.core.links.report(hostId).foreign.map((builder) => builder.copy))
+  const copies = (await tx.copies.list({volume: volume.id, host: hostId})).filter(({id}) => !held.has(id))
   const {trust, avoid} = lease
   const choice = chooseCopy({volume, generations, copies, host: hostId, trust, avoid, note})
   const from = generations.find(({id}) => id === choice.from) ?? null
@@ -153,9 +155,8 @@ const placeLease = async (
 ) => {
   const next = transition(lease.state, 'placed')
   if (!next) return
-  const {core, now, at, tx} = change
-  const waitedMs = core.stopwatch.elapsedMs(`queue ${lease.id}`, now)
-  const queue = waitedMs > 0 ? waitedMs : Math.max(0, at - lease.createdAt)
+  const {core, now, tx} = change
+  const queue = core.stopwatch.elapsedMs(queueTimer(lease.id), now)
   const timingsMs = {queue, place: core.clock.monotonic() - now}
   const hostName = (await tx.hosts.get(builder.host))?.name ?? builder.host
   const place = {host: builder.host, hostName, builder: builder.id, waiting: null}

@@ -31,7 +31,10 @@ export type PlaceHost = {
   readonly foreign: number
 }
 
-/** `usable`: an idle one that could serve a build at once. `build` is the one that it serves or last served. */
+/**
+ * `usable`: an idle one that could serve a build at once. `seals`: its release will make a newer generation. `build` is the one that it
+ * serves or last served.
+ */
 export type PlaceBuilder = {
   readonly builder: BuilderId
   readonly host: HostId
@@ -41,6 +44,7 @@ export type PlaceBuilder = {
   readonly trust: Trust
   readonly use: 'busy' | 'idle' | 'terminating'
   readonly usable: boolean
+  readonly seals: boolean
   readonly build: BuildId
   readonly idleMs: number
 }
@@ -156,7 +160,7 @@ const onHost = (lease: WaitingLease, board: Board): Decision => {
 /** The newest cache is still being detached: worth a moment, but never more than the wait for a host. */
 const waitForRelease = (lease: WaitingLease, board: Board): Wait | null => {
   const leftMs = board.policy.localWaitMs - lease.waitedMs
-  const mine = board.buildersOf(lease).filter(({trust, host}) => trust === 'trusted' && board.isOnline(host))
+  const mine = board.buildersOf(lease).filter(({seals, host}) => seals && board.isOnline(host))
   const stranded = mine.find(({use, host}) => use === 'idle' && !board.isOpen(host))
   if (
     stranded &&
@@ -220,7 +224,7 @@ export class Board {
     const id = builder ?? (`new for ${lease.lease}` as BuilderId)
     const kept = this.#builders.filter((known) => known.builder !== builder)
     const busy = {builder: id, host, project, projectName, architecture, trust, build}
-    this.#builders.splice(0, Infinity, ...kept, {...busy, use: 'busy', usable: false, idleMs: 0})
+    this.#builders.splice(0, Infinity, ...kept, {...busy, use: 'busy', usable: false, seals: false, idleMs: 0})
   }
 
   evict(builder: PlaceBuilder, reason: string) {

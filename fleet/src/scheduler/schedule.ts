@@ -5,6 +5,7 @@ import type {BuilderRecord, HostRecord, LeaseRecord} from '../store/records.ts'
 import {grantBuilder, leaseWarmBuilder} from './grant.ts'
 import {idleTimer} from './idle-timer.ts'
 import {type PlaceBuilder, type PlaceHost, type PlaceVolume, place, type Wait, type WaitingLease} from './place.ts'
+import {queueTimer} from './queue-timer.ts'
 import {timeOfDay} from './time-of-day.ts'
 
 /** Places what waits, makes room for it, and tells each lease that goes on waiting why. */
@@ -21,9 +22,11 @@ export const schedule = async (change: Change) => {
     volumes: await placeVolumes(change, queued),
     policy: core.policy,
   })
-  const leases = new Map(queued.map((lease) => [lease.id, lease]))
+  // First what ends: a build that can't have one of its architectures needs no builder for the others.
+  for (const wait of waits) if (wait.hopeless) await tellWhy(change, wait)
   for (const {lease: id, host, builder, note} of placements) {
-    const lease = leases.get(id) as LeaseRecord
+    const lease = await tx.leases.get(id)
+    if (lease?.state !== 'queued') continue
     if (builder) await leaseWarmBuilder(change, lease, builder)
     else await grantBuilder(change, lease, host, note)
   }
@@ -31,7 +34,7 @@ export const schedule = async (change: Change) => {
     const builder = await tx.builders.get(id)
     if (builder) await terminateBuilder(change, builder, reason)
   }
-  for (const wait of waits) await tellWhy(change, wait)
+  for (const wait of waits) if (!wait.hopeless) await tellWhy(change, wait)
 }
 
 const tellWhy = async (change: Change, {lease: id, why, againInMs, hopeless}: Wait) => {
@@ -46,6 +49,7 @@ const tellWhy = async (change: Change, {lease: id, why, againInMs, hopeless}: Wa
 const waitingLease = ({core, now}: Change, lease: LeaseRecord, order: number): WaitingLease => {
   const {id, build, project, projectName, architecture, trust, attempts} = lease
   const waitedMs = core.stopwatch.elapsedMs(`wait ${id} ${attempts}`, now)
+  core.stopwatch.elapsedMs(queueTimer(id), now)
   return {lease: id, build, project, projectName, architecture, trust, order, waitedMs}
 }
 
@@ -57,14 +61,16 @@ const placeHost = ({core, now}: Change, host: HostRecord): PlaceHost => {
   return {host: id, name, architecture, online, since, schedulable, draining: drain !== null, slots, foreign}
 }
 
+const endingPhases: readonly string[] = ['stopping', 'detaching', 'dirty', 'stuck']
+
 const placeBuilder = ({core, now}: Change, builder: BuilderRecord): PlaceBuilder => {
-  const {id, host, project, projectName, architecture, trust, lease, want, serves} = builder
+  const {id, host, project, projectName, architecture, trust, lease, want, serves, seal, failed} = builder
   const seen = core.links.report(host).builders.get(id)?.seen
-  const usable =
-    !seen || (seen.fault === null && !seen.released && seen.phase !== 'stopping' && seen.phase !== 'detaching')
+  const usable = !seen || (seen.fault === null && !seen.released && !endingPhases.includes(seen.phase))
   const use = want === 'terminated' ? 'terminating' : lease ? 'busy' : 'idle'
   const idleMs = use === 'idle' ? core.stopwatch.elapsedMs(idleTimer(builder), now) : 0
-  return {builder: id, host, project, projectName, architecture, trust, use, usable, build: serves, idleMs}
+  const seals = seal !== null && !failed
+  return {builder: id, host, project, projectName, architecture, trust, use, usable, seals, build: serves, idleMs}
 }
 
 const placeVolumes = async ({tx}: Change, queued: readonly LeaseRecord[]): Promise<readonly PlaceVolume[]> => {

@@ -129,12 +129,12 @@ export const deleteProject = async (core: Core, name: string, by: Principal): Pr
   requireAdmin(by)
   await act(core, async (change) => {
     const project = await findProject(change.tx, name)
-    const builders = await change.tx.builders.list({project: project.id})
-    if (builders.some(({lease}) => lease !== null))
+    const [active] = await change.tx.builds.list({project: project.id, state: ['queued', 'running']}, {limit: 1})
+    if (active)
       throw new ApiFailure(
         409,
         'project-in-use',
-        `${name} has a build that runs: cancel it or let it end, then delete the project`,
+        `${name} has a build that has not ended (${active.id}): cancel it or let it end, then delete the project`,
       )
     for (const volume of await change.tx.volumes.list({project: project.id}))
       await emptyVolume(change, volume, 'its project was deleted', {deleted: true})

@@ -90,6 +90,6 @@ export const generationsToDrop = (
   keep: number,
 ): readonly GenerationId[] => {
   const others = generations.filter(({id}) => id !== head).sort((a, b) => b.number - a.number)
-  const spare = others.filter(({knownGood}) => knownGood).slice(0, Math.max(0, keep - 1))
+  const spare = others.filter(({knownGood, hosts}) => knownGood && hosts.length > 0).slice(0, Math.max(0, keep - 1))
   return others.filter((generation) => !spare.includes(generation) && !inUse.has(generation.id)).map(({id}) => id)
 }

@@ -1,5 +1,5 @@
 import type {Architecture} from '@hearth/proto/common'
-import type {CopyId, ProjectId} from '@hearth/proto/ids'
+import type {CopyId, GenerationId, HostId, ProjectId} from '@hearth/proto/ids'
 import type {Change} from '../change.ts'
 import type {CopyRecord, GenerationRecord, VolumeRecord} from '../store/records.ts'
 
@@ -26,12 +26,23 @@ export const condemnCopy = async (change: Change, copy: CopyRecord) => {
   change.event({type: 'copyCondemned', copy: copy.id})
 }
 
+/** A host no longer holds a generation. One that no host holds, and that is not the head, is off the record. */
+export const loseGeneration = async (change: Change, id: GenerationId, host: HostId) => {
+  const generation = await change.tx.generations.get(id)
+  if (!generation?.hosts.includes(host)) return
+  const left = {...generation, hosts: generation.hosts.filter((holder) => holder !== host)}
+  await change.tx.generations.put(left)
+  change.touchHost(host)
+  if (left.hosts.length === 0 && left.state === 'deleting') await change.tx.generations.delete(id)
+}
+
 /** Wants a generation deleted wherever it is. */
 export const condemnGeneration = async (change: Change, generation: GenerationRecord) => {
   const revisions = await Promise.all(generation.hosts.map((host) => change.nextRevision(host)))
   const goneRevision = revisions.sort((a, b) => b - a)[0] ?? null
   await change.putGeneration({...generation, state: 'deleting', goneRevision})
   change.event({type: 'generationDropped', generation: generation.id})
+  if (generation.hosts.length === 0) await change.tx.generations.delete(generation.id)
 }
 
 /** Never to be attached again; kept for a while, then deleted. */

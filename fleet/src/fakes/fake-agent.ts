@@ -1,0 +1,265 @@
+import type {Hello, Observed} from '@hearth/proto/agent-message'
+import type {Architecture, FinalState, Outcome} from '@hearth/proto/common'
+import type {DesiredBuilder} from '@hearth/proto/desired'
+import type {Desired, FleetMessage} from '@hearth/proto/fleet-message'
+import type {BuilderId, CopyId, GenerationId, HostId} from '@hearth/proto/ids'
+import type {Fault, ObservedBuilder, Released} from '@hearth/proto/observed'
+import type {AgentConnection, Fleet} from '../fleet.ts'
+
+type Row = {
+  wanted: DesiredBuilder
+  listed: boolean
+  started: boolean
+  lease: DesiredBuilder['lease']
+  outcomes: Outcome[]
+  fault: Fault | null
+  released: Released | null
+}
+/** What is in a volume: the builds that wrote there, in order. */
+type Content = readonly string[]
+
+/**
+ * An agent that does what it is told at once, without a host: its copies hold the names of the builds that wrote them. Whatever it
+ * knows survives `restart`, as a journal would. Tests set how it fails.
+ */
+export class FakeAgent {
+  readonly host: HostId
+  readonly name: string
+  readonly architecture: Architecture
+  slots: number
+  bootId = 'boot-1'
+  instance = 'instance-1'
+  /** The next builders do not start, for this reason. */
+  startFault: Fault | null = null
+  /** Releases are not clean. */
+  dirty = false
+  /** It hears and remembers, but does nothing. */
+  frozen = false
+  readonly rows = new Map<BuilderId, Row>()
+  readonly copies = new Map<CopyId, Content>()
+  readonly generations = new Map<GenerationId, Content>()
+  /** All that was said to it on its connections. */
+  readonly heard: FleetMessage[] = []
+  refused: string | null = null
+  connection: AgentConnection | null = null
+  #applied: Desired | null = null
+  #connections = 0
+
+  constructor(name: string, architecture: Architecture, slots: number) {
+    this.host = `host-${name}` as HostId
+    this.name = name
+    this.architecture = architecture
+    this.slots = slots
+  }
+
+  async connect(fleet: Fleet) {
+    this.#connections += 1
+    this.refused = null
+    const connection: AgentConnection = {
+      host: this.host,
+      connection: `${this.name}-${this.#connections}`,
+      send: (message) => this.#hear(message),
+      refuse: (code) => {
+        if (this.connection === connection || this.connection === null) this.refused = code
+      },
+    }
+    this.connection = connection
+    await fleet.agentConnected(this.#hello(), connection)
+  }
+
+  async disconnect(fleet: Fleet) {
+    const {connection} = this
+    this.connection = null
+    if (connection) await fleet.agentGone(connection)
+  }
+
+  /** The machine restarts: nothing is attached any more, and nothing of it was released in order. */
+  reboot() {
+    this.bootId = `${this.bootId}'`
+    this.instance = `${this.instance}'`
+    for (const row of this.rows.values()) {
+      row.lease = null
+      row.released ??= {clean: false, reason: 'its host restarted', generation: null}
+    }
+  }
+
+  /** All that it knew is gone. */
+  wipe() {
+    this.rows.clear()
+    this.copies.clear()
+    this.generations.clear()
+    this.#applied = null
+  }
+
+  /** The builder that serves a build now. */
+  serving(build: string): Row | null {
+    return [...this.rows.values()].find(({lease}) => lease?.build === build) ?? null
+  }
+
+  contentFor(build: string): Content {
+    const row = this.serving(build)
+    return (row && this.copies.get(row.wanted.copy)) ?? []
+  }
+
+  /** The build ends so; what it wrote is in its copy. */
+  end(build: string, state: FinalState = 'succeeded') {
+    const row = this.serving(build)
+    if (!row) throw new Error(`${this.name} does not serve ${build}`)
+    this.copies.set(row.wanted.copy, [...(this.copies.get(row.wanted.copy) ?? []), build])
+    this.#endLease(row, state, null)
+  }
+
+  async report(fleet: Fleet) {
+    if (this.connection) await fleet.agentSaid(this.observed(), this.connection)
+  }
+
+  observed(): Observed {
+    const usage = {diskTotalBytes: 100, diskFreeBytes: 50, memoryAvailableBytes: 1, load: 0}
+    return {
+      type: 'observed',
+      term: this.#applied?.term ?? null,
+      revision: this.#applied?.revision ?? null,
+      builders: [...this.rows.values()].map(observedBuilder),
+      copies: [...this.copies.keys()].map((copy) => ({copy, usedBytes: 10, fault: null})),
+      generations: [...this.generations.keys()].map((generation) => ({generation, usedBytes: 10})),
+      usage,
+    }
+  }
+
+  /** Takes all steps that are open; true if there were any. */
+  work(): boolean {
+    if (this.frozen || !this.#applied) return false
+    const before = JSON.stringify(this.observed())
+    for (const row of this.rows.values()) this.#step(row)
+    for (const [id, row] of this.rows) if (row.released && !row.listed) this.rows.delete(id)
+    const attached = [...this.rows.values()].filter(({released}) => !released).map(({wanted}) => wanted.copy)
+    for (const {copy, want} of this.#applied.copies) {
+      if (want === 'absent' && !attached.includes(copy)) this.copies.delete(copy)
+    }
+    for (const {generation, want} of this.#applied.generations)
+      if (want === 'absent') this.generations.delete(generation)
+    return JSON.stringify(this.observed()) !== before
+  }
+
+  #hear(message: FleetMessage) {
+    this.heard.push(message)
+    if (message.type !== 'desired') return
+    const known = this.#applied
+    if (known && (message.term < known.term || (message.term === known.term && message.revision < known.revision)))
+      return
+    this.#applied = message
+    for (const row of this.rows.values()) row.listed = false
+    for (const wanted of message.builders) {
+      const row = this.rows.get(wanted.builder)
+      if (row) Object.assign(row, {wanted, listed: true})
+      else this.rows.set(wanted.builder, newRow(wanted))
+    }
+    for (const row of this.rows.values()) {
+      row.outcomes = row.outcomes.filter(({lease}) => !row.listed || row.wanted.lease?.lease === lease)
+    }
+  }
+
+  #step(row: Row) {
+    if (row.released) return
+    if (row.wanted.want === 'terminated' || row.fault) return this.#release(row)
+    if (!row.started) this.#start(row)
+    if (!row.started) return
+    const wanted = row.listed ? row.wanted.lease : row.lease
+    if (row.lease && wanted?.lease !== row.lease.lease) this.#endLease(row, 'cancelled', 'the fleet ended it')
+    if (row.lease && wanted?.cancel) return this.#endLease(row, 'cancelled', wanted.cancel)
+    if (wanted && !row.lease && !row.outcomes.some(({lease}) => lease === wanted.lease)) row.lease = wanted
+  }
+
+  #start(row: Row) {
+    const {copy, epoch} = row.wanted
+    const desired = this.#applied?.copies.find((each) => each.copy === copy)
+    const content = desired?.from ? this.generations.get(desired.from) : []
+    if (this.startFault) row.fault = this.startFault
+    else if (!this.copies.has(copy) && epoch > 1) row.fault = {code: 'copy-missing', message: 'the copy is gone'}
+    else if (!this.copies.has(copy) && !content)
+      row.fault = {code: 'generation-missing', message: 'the generation is gone'}
+    else {
+      if (!this.copies.has(copy)) this.copies.set(copy, content ?? [])
+      row.started = true
+    }
+  }
+
+  #release(row: Row) {
+    if (row.lease) this.#endLease(row, row.fault ? 'infrastructure' : 'cancelled', row.wanted.reason)
+    const clean = !this.dirty && row.fault === null
+    const seal = clean && row.started ? row.wanted.seal : null
+    if (seal) this.generations.set(seal, this.copies.get(row.wanted.copy) ?? [])
+    const reason = clean ? row.wanted.reason : (row.fault?.message ?? 'buildkitd did not end')
+    row.released = {clean, reason, generation: seal}
+  }
+
+  #endLease(row: Row, state: FinalState, reason: string | null) {
+    if (!row.lease) return
+    const {build, lease} = row.lease
+    const counts = {steps: {total: 3, cached: 1}, failedStep: null, buildMs: 1000, exportMs: null}
+    row.outcomes.push({build, lease, state, reason, ...counts})
+    row.lease = null
+  }
+
+  #hello(): Hello {
+    const {host, name, architecture, slots, bootId, instance} = this
+    return {
+      type: 'hello',
+      protocol: 1,
+      version: '0',
+      host,
+      name,
+      bootId,
+      agentInstance: instance,
+      architecture,
+      slots,
+      cpus: 4,
+      memoryBytes: 8_000_000_000,
+      operatingSystem: 'none',
+      volumeDrivers: ['local'],
+      builders: [...this.rows.values()].map(observedBuilder),
+    }
+  }
+}
+
+const newRow = (wanted: DesiredBuilder): Row => ({
+  wanted,
+  listed: true,
+  started: false,
+  lease: null,
+  outcomes: [],
+  fault: null,
+  released: null,
+})
+
+const observedBuilder = (row: Row): ObservedBuilder => {
+  const {builder, project, architecture, trust, copy, epoch} = row.wanted
+  const running = row.started && !row.released
+  const warm = row.lease ? 'building' : 'warm'
+  return {
+    builder,
+    project,
+    architecture,
+    trust,
+    copy,
+    epoch,
+    phase: running ? warm : row.released ? 'detaching' : 'attaching',
+    endpoints: running ? [{kind: 'tcp', address: '10.0.0.1', port: 1234, serverName: builder}] : [],
+    caPem: running ? 'ca' : null,
+    lease: row.lease && {
+      build: row.lease.build,
+      lease: row.lease.lease,
+      certificates: row.lease.clients.map((publicKey) => ({publicKey, certificatePem: `certificate of ${publicKey}`})),
+      connections: 1,
+      everConnected: true,
+    },
+    outcomes: [...row.outcomes],
+    fault: row.fault,
+    timingsMs: {
+      ...(row.started ? {attach: 10, mount: 20, start: 30} : {}),
+      ...(row.released ? {stop: 1, detach: 2, seal: 3} : {}),
+    },
+    usedBytes: row.started ? 5 : null,
+    released: row.released,
+  }
+}
