@@ -8,6 +8,7 @@ import type {Change, Core} from '../change.ts'
 import type {Principal} from '../fleet.ts'
 import type {BuilderRecord, HostRecord} from '../store/records.ts'
 import type {Tx} from '../store/store.ts'
+import {releaseBuilder} from '../volumes/release.ts'
 import {loseGeneration} from '../volumes/volume.ts'
 import {drainLeftMs, startDrain} from './drain.ts'
 
@@ -152,7 +153,8 @@ export const removeHost = async (core: Core, idOrName: string, by: Principal): P
 
 /** What it alone holds is gone with it. */
 const forgetHost = async (each: Change, id: HostId) => {
-  for (const builder of await each.tx.builders.list({host: id})) await each.tx.builders.delete(builder.id)
+  const lost = {clean: false, reason: 'its host was removed', generation: null, timingsMs: {}}
+  for (const builder of await each.tx.builders.list({host: id})) await releaseBuilder(each, builder, lost)
   for (const copy of await each.tx.copies.list({host: id})) await each.tx.copies.delete(copy.id)
   for (const generation of await each.tx.generations.list()) await loseGeneration(each, generation.id, id)
   await each.tx.hosts.delete(id)
