@@ -488,6 +488,24 @@ describe('a host', () => {
   })
 })
 
+test('the wait for the host of a cache begins when the project has no build of its own any more', async () => {
+  await start({hosts: [{name: 'h1'}, {name: 'h2'}], policy: {localWaitMs: 30_000}})
+  const first = await world.build('web')
+  const second = await world.build('web')
+  for (let step = 0; step < 6; step++) {
+    await world.advance(10_000)
+    await world.fleet.renewBuild(second.id, admin)
+  }
+  const home = lease(await world.show(first.id)).host ?? ''
+  await world.fleet.cordonHost(home, admin)
+  world.agent(home).end(first.id)
+  await world.settle()
+  expect(lease(await world.show(second.id)).waiting?.why).toBe(`its cache is there, but host ${home} is cordoned`)
+  await world.fleet.uncordonHost(home, admin)
+  await world.settle()
+  expect(world.agent(home).contentFor(second.id)).toEqual([first.id])
+})
+
 describe('a cache', () => {
   test('that is reset during a build starts empty next, and that build does not bring it back', async () => {
     await start({policy: {warmIdleMs: 0}})

@@ -114,23 +114,22 @@ const fairOrder = ({waiting, builders}: PlaceInput): readonly WaitingLease[] => 
 }
 
 const onWarmBuilder = (lease: WaitingLease, board: Board): Decision => {
-  const mine = board.buildersOf(lease)
-  const busy = mine.find(({use}) => use === 'busy')
-  if (busy) {
-    const why = `project ${lease.projectName} already has a build on ${lease.architecture}: ${busy.build}`
-    return {lease: lease.lease, why, againInMs: null, hopeless: false}
-  }
-  const warm = mine.find(
-    (builder) =>
-      builder.use === 'idle' && builder.usable && builder.trust === lease.trust && board.isOpen(builder.host),
-  )
-  return warm ? {lease: lease.lease, host: warm.host, builder: warm.builder, note: null} : null
+  const warm = board
+    .buildersOf(lease)
+    .find(({use, usable, trust, host}) => use === 'idle' && usable && trust === lease.trust && board.isOpen(host))
+  if (board.busyOf(lease) || !warm) return null
+  return {lease: lease.lease, host: warm.host, builder: warm.builder, note: null}
 }
 
 const onHost = (lease: WaitingLease, board: Board): Decision => {
   const hosts = board.hosts.filter(({architecture}) => architecture === lease.architecture)
   if (hosts.length === 0) {
     return {lease: lease.lease, why: explainNoHost(lease.architecture, board.hosts), againInMs: null, hopeless: true}
+  }
+  const busy = board.busyOf(lease)
+  if (busy) {
+    const why = `project ${lease.projectName} already has a build on ${lease.architecture}: ${busy.build}`
+    return {lease: lease.lease, why, againInMs: null, hopeless: false}
   }
   const releasing = waitForRelease(lease, board)
   if (releasing) return releasing
@@ -281,6 +280,10 @@ export class Board {
 
   buildersOf({project, architecture}: {project: ProjectId; architecture: Architecture}): readonly PlaceBuilder[] {
     return this.#builders.filter((builder) => builder.project === project && builder.architecture === architecture)
+  }
+
+  busyOf(lease: WaitingLease): PlaceBuilder | null {
+    return this.buildersOf(lease).find(({use}) => use === 'busy') ?? null
   }
 
   homesOf({project, architecture}: {project: ProjectId; architecture: Architecture}): readonly HostId[] {

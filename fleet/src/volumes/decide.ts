@@ -41,10 +41,13 @@ export type CopyChoice = {
   readonly why: string | null
 }
 
-/** The head's own copy if it is free here, else a clone of the head, else of an older known-good generation, else empty. */
+/**
+ * The head's own copy if it is free here, else a clone of the head, else of an older known-good generation, else empty. A line
+ * without a head was reset: what is left of it is on its way out.
+ */
 export const chooseCopy = ({volume, generations, copies, host, trust, avoid, note}: CopyInput): CopyChoice => {
   const usable = generations
-    .filter(({id, hosts, knownGood}) => knownGood && hosts.includes(host) && !avoid.includes(id))
+    .filter(({id, hosts, knownGood}) => volume.head && knownGood && hosts.includes(host) && !avoid.includes(id))
     .sort((a, b) => b.number - a.number)
   const head = usable.find(({id}) => id === volume.head)
   if (head) {

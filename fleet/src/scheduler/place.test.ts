@@ -1,0 +1,259 @@
+import {architectures} from '@hearth/proto/common'
+import type {BuilderId, BuildId, HostId, LeaseId, ProjectId} from '@hearth/proto/ids'
+import fc from 'fast-check'
+import {describe, expect, test} from 'vitest'
+import {type PlaceBuilder, type PlaceHost, type PlaceInput, place, type WaitingLease} from './place.ts'
+
+const architecture = fc.constantFrom(...architectures)
+const trust = fc.constantFrom('trusted' as const, 'untrusted' as const)
+const projects = ['web', 'api', 'docs', 'db'] as const
+const project = fc.constantFrom(...projects)
+
+const hosts = fc.array(
+  fc.record({
+    architecture,
+    online: fc.boolean(),
+    schedulable: fc.boolean(),
+    draining: fc.boolean(),
+    slots: fc.integer({min: 0, max: 4}),
+    foreign: fc.integer({min: 0, max: 2}),
+  }),
+  {maxLength: 5},
+)
+const builders = fc.array(
+  fc.record({
+    place: fc.nat(),
+    project,
+    trust,
+    use: fc.constantFrom('busy' as const, 'idle' as const, 'terminating' as const),
+    usable: fc.boolean(),
+    seals: fc.boolean(),
+    idleMs: fc.integer({min: 0, max: 10_000}),
+  }),
+  {maxLength: 10},
+)
+const waiting = fc.array(fc.record({project, architecture, trust, waitedMs: fc.integer({min: 0, max: 60_000})}), {
+  maxLength: 10,
+})
+
+/** What a fleet could really look like: no more builders than slots, at most one busy builder for a project and architecture. */
+const input: fc.Arbitrary<PlaceInput> = fc
+  .record({hosts, builders, waiting, homes: fc.array(fc.nat(), {maxLength: 4})})
+  .map((drawn) => {
+    const allHosts = drawn.hosts.map(
+      (host, index): PlaceHost => ({
+        ...host,
+        host: `h${index}` as HostId,
+        name: `host-${index}`,
+        since: '12:00:00 UTC',
+      }),
+    )
+    const allBuilders: PlaceBuilder[] = []
+    for (const [index, {place: at, ...each}] of drawn.builders.entries()) {
+      const host = allHosts[at % Math.max(1, allHosts.length)]
+      if (!host || allBuilders.filter((other) => other.host === host.host).length >= host.slots - host.foreign) continue
+      const clash = allBuilders.some(
+        (other) => other.project === each.project && other.architecture === host.architecture && other.use === 'busy',
+      )
+      const ids = {
+        builder: `n${index}` as BuilderId,
+        build: `b-${index}` as BuildId,
+        project: each.project as unknown as ProjectId,
+      }
+      const use = each.use === 'busy' && clash ? 'idle' : each.use
+      allBuilders.push({
+        ...each,
+        ...ids,
+        use,
+        host: host.host,
+        projectName: each.project,
+        architecture: host.architecture,
+      })
+    }
+    const leases = drawn.waiting.map(
+      (lease, order): WaitingLease => ({
+        ...lease,
+        order,
+        lease: `l${order}` as LeaseId,
+        build: `w-${order}` as BuildId,
+        project: lease.project as unknown as ProjectId,
+        projectName: lease.project,
+      }),
+    )
+    const volumes = drawn.homes.flatMap((at, index) => {
+      const host = allHosts[at % Math.max(1, allHosts.length)]
+      const owner = projects[index]
+      if (!host || !owner) return []
+      return [{project: owner as unknown as ProjectId, architecture: host.architecture, homes: [host.host]}]
+    })
+    return {hosts: allHosts, builders: allBuilders, waiting: leases, volumes, policy: {localWaitMs: 30_000}}
+  })
+
+describe('whatever the fleet looks like', () => {
+  test('every lease is either placed or told why it waits, once', () => {
+    fc.assert(
+      fc.property(input, (given) => {
+        const {placements, waits} = place(given)
+        const answered = [...placements, ...waits].map(({lease}) => lease).sort()
+        expect(answered).toEqual(given.waiting.map(({lease}) => lease).sort())
+        for (const {why} of waits) expect(why).not.toBe('')
+      }),
+    )
+  })
+
+  test('no host gets more builders than it has slots', () => {
+    fc.assert(
+      fc.property(input, (given) => {
+        const {placements} = place(given)
+        for (const {host, slots, foreign} of given.hosts) {
+          const fresh = placements.filter((each) => each.host === host && each.builder === null).length
+          const there = given.builders.filter((each) => each.host === host).length + foreign
+          if (fresh > 0) expect(fresh + there).toBeLessThanOrEqual(slots)
+        }
+      }),
+    )
+  })
+
+  test('nothing is placed on a host that is offline, cordoned, draining or of another architecture', () => {
+    fc.assert(
+      fc.property(input, (given) => {
+        for (const {host, lease} of place(given).placements) {
+          const on = given.hosts.find((each) => each.host === host)
+          expect(on).toMatchObject({online: true, schedulable: true, draining: false})
+          expect(on?.architecture).toBe(given.waiting.find((each) => each.lease === lease)?.architecture)
+        }
+      }),
+    )
+  })
+
+  test('a builder gets one lease at most: an idle one of that project, architecture and trust', () => {
+    fc.assert(
+      fc.property(input, (given) => {
+        const {placements, evictions} = place(given)
+        const taken = placements.flatMap(({builder}) => builder ?? [])
+        expect(new Set(taken).size).toBe(taken.length)
+        for (const {builder, lease} of placements) {
+          if (!builder) continue
+          const wanted = given.waiting.find((each) => each.lease === lease)
+          const known = given.builders.find((each) => each.builder === builder)
+          expect(known).toMatchObject({use: 'idle', usable: true, project: wanted?.project, trust: wanted?.trust})
+          expect(evictions.map((each) => each.builder)).not.toContain(builder)
+        }
+      }),
+    )
+  })
+
+  test('a project gets one busy builder for each architecture', () => {
+    fc.assert(
+      fc.property(input, (given) => {
+        const {placements} = place(given)
+        const placed = placements.map(({lease}) => given.waiting.find((each) => each.lease === lease))
+        const busy = given.builders.filter(({use}) => use === 'busy')
+        const owners = [...placed, ...busy].map((each) => `${each?.project} ${each?.architecture}`)
+        expect(new Set(owners).size).toBe(owners.length)
+      }),
+    )
+  })
+
+  test('only idle builders are evicted, once each, and no more than there are leases that wait', () => {
+    fc.assert(
+      fc.property(input, (given) => {
+        const {evictions, waits} = place(given)
+        const evicted = evictions.map(({builder}) => builder)
+        expect(new Set(evicted).size).toBe(evicted.length)
+        expect(evicted.length).toBeLessThanOrEqual(waits.length)
+        for (const builder of evicted) expect(given.builders.find((each) => each.builder === builder)?.use).toBe('idle')
+      }),
+    )
+  })
+
+  test('a lease waits while a host that could take it has a free slot only for its cache, its project or a release', () => {
+    fc.assert(
+      fc.property(input, (given) => {
+        const {placements, waits} = place(given)
+        for (const {lease, againInMs} of waits) {
+          const wanted = given.waiting.find((each) => each.lease === lease)
+          const free = given.hosts.some(
+            ({host, architecture: its, online, schedulable, draining, slots, foreign}) =>
+              its === wanted?.architecture &&
+              online &&
+              schedulable &&
+              !draining &&
+              given.builders.filter((each) => each.host === host).length +
+                placements.filter((each) => each.host === host && each.builder === null).length +
+                foreign <
+                slots,
+          )
+          const busy = [
+            ...given.builders.filter(({use}) => use === 'busy'),
+            ...placements.map(({lease: id}) => given.waiting.find((each) => each.lease === id)),
+          ].some((each) => each?.project === wanted?.project && each?.architecture === wanted?.architecture)
+          if (free && !busy) expect(againInMs).toBeGreaterThan(0)
+        }
+      }),
+    )
+  })
+
+  test('the same input gives the same answer', () => {
+    fc.assert(
+      fc.property(input, (given) => {
+        expect(place(given)).toEqual(place(given))
+      }),
+    )
+  })
+})
+
+const host = (name: string, more: Partial<PlaceHost> = {}): PlaceHost => ({
+  host: name as HostId,
+  name,
+  architecture: 'amd64',
+  online: true,
+  since: '12:00:00 UTC',
+  schedulable: true,
+  draining: false,
+  slots: 2,
+  foreign: 0,
+  ...more,
+})
+const lease = (order: number, name: string): WaitingLease => ({
+  lease: `l${order}` as LeaseId,
+  build: `b-${order}` as BuildId,
+  project: name as ProjectId,
+  projectName: name,
+  architecture: 'amd64',
+  trust: 'trusted',
+  order,
+  waitedMs: 0,
+})
+const only = (more: Partial<PlaceInput>): PlaceInput => ({
+  waiting: [],
+  hosts: [host('a')],
+  builders: [],
+  volumes: [],
+  policy: {localWaitMs: 30_000},
+  ...more,
+})
+
+test('projects take turns: one that sent many builds first does not keep the other waiting', () => {
+  const waits = [lease(0, 'web'), lease(1, 'web'), lease(2, 'web'), lease(3, 'api')]
+  const {placements} = place(only({waiting: waits}))
+  expect(placements.map((each) => each.lease)).toEqual(['l0', 'l3'])
+})
+
+test('builds are packed, so that whole hosts stay free', () => {
+  const hosts = [host('a', {slots: 4}), host('b', {slots: 2})]
+  const {placements} = place(only({hosts, waiting: [lease(0, 'web'), lease(1, 'api')]}))
+  expect(placements.map((each) => each.host)).toEqual(['b', 'b'])
+})
+
+test('a host that holds the cache comes before one that is fuller', () => {
+  const volumes = [{project: 'web' as ProjectId, architecture: 'amd64' as const, homes: ['a' as HostId]}]
+  const hosts = [host('a', {slots: 4}), host('b', {slots: 1})]
+  expect(place(only({hosts, volumes, waiting: [lease(0, 'web')]})).placements[0]?.host).toBe('a')
+})
+
+test('no host of the architecture at all: hopeless, with what to do', () => {
+  const [wait] = place(only({hosts: [host('a', {architecture: 'arm64'})], waiting: [lease(0, 'web')]})).waits
+  expect(wait).toMatchObject({hopeless: true})
+  expect(wait?.why).toMatch(/no host has amd64: add one .* or build for arm64 only/)
+})

@@ -1,0 +1,118 @@
+import type {CopyId, GenerationId, HostId} from '@hearth/proto/ids'
+import fc from 'fast-check'
+import {describe, expect, test} from 'vitest'
+import {type CopyInput, chooseCopy, decideSealed, generationsToDrop, type KnownGeneration} from './decide.ts'
+
+const hostIds = ['h1', 'h2', 'h3'] as HostId[]
+const generations: fc.Arbitrary<readonly KnownGeneration[]> = fc
+  .array(fc.record({hosts: fc.subarray(hostIds), knownGood: fc.boolean()}), {maxLength: 6})
+  .map((drawn) => drawn.map((each, index) => ({...each, id: `g${index}` as GenerationId, number: index + 1})))
+const anyOf = (known: readonly KnownGeneration[]) => fc.constantFrom(null, ...known.map(({id}) => id))
+
+const input: fc.Arbitrary<CopyInput> = generations.chain((known) =>
+  fc.record({
+    volume: fc.record({
+      head: anyOf(known),
+      line: fc.constant(1),
+      rollback: fc.constantFrom(null, 'it was not released cleanly'),
+      emptyWhy: fc.constantFrom(null, 'it was reset'),
+    }),
+    generations: fc.constant(known),
+    copies: fc
+      .array(
+        fc.record({
+          host: fc.constantFrom(...hostIds),
+          from: anyOf(known),
+          state: fc.constantFrom('free' as const, 'attached' as const, 'abandoned' as const, 'deleting' as const),
+        }),
+        {maxLength: 6},
+      )
+      .map((drawn) => drawn.map((each, index) => ({...each, id: `c${index}` as CopyId}))),
+    host: fc.constantFrom(...hostIds),
+    trust: fc.constantFrom('trusted' as const, 'untrusted' as const),
+    avoid: fc.subarray(known.map(({id}) => id)),
+    note: fc.constantFrom(null, 'its host is offline'),
+  }),
+)
+
+describe('the copy for a new builder', () => {
+  test('is one that exists only if that is free, on this host, and holds the head: never for an untrusted build', () => {
+    fc.assert(
+      fc.property(input, (given) => {
+        const {copy} = chooseCopy(given)
+        if (copy === null) return
+        const chosen = given.copies.find(({id}) => id === copy)
+        expect(chosen).toMatchObject({state: 'free', host: given.host, from: given.volume.head})
+        expect(given.trust).toBe('trusted')
+      }),
+    )
+  })
+
+  test('comes from a known-good generation that is on this host and not to be avoided', () => {
+    fc.assert(
+      fc.property(input, (given) => {
+        const {from} = chooseCopy(given)
+        if (from === null) return
+        const chosen = given.generations.find(({id}) => id === from)
+        expect(chosen?.knownGood).toBe(true)
+        expect(chosen?.hosts).toContain(given.host)
+        expect(given.avoid).not.toContain(from)
+      }),
+    )
+  })
+
+  test('is never less than what could be had: the head if it can be, else the newest other', () => {
+    fc.assert(
+      fc.property(input, (given) => {
+        const {from} = chooseCopy(given)
+        const usable = given.generations.filter(
+          ({id, hosts, knownGood}) => knownGood && hosts.includes(given.host) && !given.avoid.includes(id),
+        )
+        const head = usable.find(({id}) => id === given.volume.head)
+        expect(from).toBe(given.volume.head === null ? null : (head?.id ?? usable.at(-1)?.id ?? null))
+      }),
+    )
+  })
+
+  test('that is not what the build before it left says why', () => {
+    fc.assert(
+      fc.property(input, (given) => {
+        const {from, rolledBack, why} = chooseCopy(given)
+        if (rolledBack || from === null) expect(why).not.toBeNull()
+        if (given.volume.head !== null && from !== given.volume.head) expect(rolledBack).toBe(true)
+      }),
+    )
+  })
+})
+
+test('a seal becomes the head only if neither a reset, a deletion nor another build came between', () => {
+  const ids = fc.constantFrom(null, 'g1' as GenerationId, 'g2' as GenerationId)
+  const volume = fc.option(fc.record({line: fc.nat({max: 2}), head: ids, deleted: fc.boolean()}))
+  fc.assert(
+    fc.property(fc.record({line: fc.nat({max: 2}), headAtStart: ids}), volume, (builder, now) => {
+      const untouched = now !== null && !now.deleted && now.line === builder.line && now.head === builder.headAtStart
+      const verdict = decideSealed(builder, now)
+      expect(verdict.head).toBe(untouched)
+      if (!verdict.head) expect(verdict.why).not.toBe('')
+    }),
+  )
+})
+
+test('the head, what a copy is being made from, and enough known-good generations are never dropped', () => {
+  fc.assert(
+    fc.property(
+      generations.chain((known) =>
+        fc.tuple(fc.constant(known), anyOf(known), fc.subarray(known.map(({id}) => id)), fc.integer({min: 0, max: 3})),
+      ),
+      ([known, head, used, keep]) => {
+        const dropped = generationsToDrop(head, known, new Set(used), keep)
+        expect(dropped).not.toContain(head)
+        for (const id of used) expect(dropped).not.toContain(id)
+        const isGood = ({id, knownGood, hosts}: KnownGeneration) => id !== head && knownGood && hosts.length > 0
+        const good = known.filter(isGood)
+        const left = good.filter(({id}) => !dropped.includes(id))
+        expect(left.length).toBeGreaterThanOrEqual(Math.min(good.length, Math.max(0, keep - 1)))
+      },
+    ),
+  )
+})
