@@ -1,0 +1,42 @@
+import type {Build, BuildLease} from '@hearth/proto/api'
+import {formatAge, formatBytes, formatDuration} from '../format.ts'
+import {apiPath, show, type VerbContext, verb, withBuild, withOutput} from '../verb.ts'
+
+export const showCommand = (context: VerbContext) =>
+  verb({
+    command: 'show <id>',
+    describe: 'Show a build: where it ran, on which cache, and what took how long',
+    builder: (args) => withOutput(withBuild(args)),
+    handler: async ({id, output}) => {
+      const build = await context.fleet().json<Build>('GET', apiPath('builds', id))
+      await show(context, output, build, () => buildText(build, Date.now()))
+    },
+  })
+
+/** A paragraph for the build and one for each lease. */
+export const buildText = (build: Build, now: number): string =>
+  [
+    `${build.id}  ${build.project}  ${build.state}`,
+    ...(build.reason ? [`  ${build.reason}`] : []),
+    `  by ${build.createdBy}, ${formatAge(now - build.createdAt)} ago`,
+    ...build.leases.flatMap(leaseLines),
+  ].join('\n')
+
+const leaseLines = (lease: BuildLease): readonly string[] => {
+  const times = Object.entries(lease.timingsMs).map(([span, ms]) => `${span} ${formatDuration(ms)}`)
+  const steps = lease.steps ? `, ${lease.steps.cached} of ${lease.steps.total} steps cached` : ''
+  return [
+    `  ${lease.architecture} on ${lease.host ?? 'no host yet'}: ${lease.outcome ?? lease.state}${steps}`,
+    ...(lease.waiting ? [`    waits: ${lease.waiting.why}`] : []),
+    `    cache: ${cacheText(lease.cache)}`,
+    ...(times.length > 0 ? [`    times: ${times.join(', ')}`] : []),
+  ]
+}
+
+const cacheText = ({from, rolledBack, sealed, usedBytes, why}: BuildLease['cache']): string =>
+  [
+    from === null ? 'started empty' : `${rolledBack ? 'rolled back to' : 'from'} generation ${from}`,
+    ...(usedBytes === null ? [] : [formatBytes(usedBytes)]),
+    ...(sealed === null ? [] : [`sealed as ${sealed}`]),
+    ...(why === null ? [] : [why]),
+  ].join(', ')

@@ -1,0 +1,26 @@
+import type {Project} from '@hearth/proto/api'
+import {formatAge, formatBytes} from '../format.ts'
+import {table} from '../table.ts'
+import {show, type VerbContext, verb, withOutput} from '../verb.ts'
+import {createCommand} from './create.ts'
+import {deleteCommand} from './delete.ts'
+
+export const projectsCommand = (context: VerbContext) =>
+  verb({
+    command: 'projects',
+    describe: 'List projects',
+    builder: (args) => withOutput(args).command(createCommand(context)).command(deleteCommand(context)),
+    handler: async ({output}) => {
+      const projects = await context.fleet().json<readonly Project[]>('GET', '/v1/projects')
+      await show(context, output, projects, () => projectsTable(projects, Date.now()))
+    },
+  })
+
+export const projectsTable = (projects: readonly Project[], now: number): string =>
+  table(
+    ['PROJECT', 'BUILDS', 'LAST', 'CACHE'],
+    projects.map(({name, builds, lastBuildAt, cacheBytes}) => {
+      const last = lastBuildAt === null ? '' : formatAge(now - lastBuildAt)
+      return [name, String(builds), last, formatBytes(cacheBytes)]
+    }),
+  )

@@ -1,0 +1,46 @@
+import type {Argv, CommandModule} from 'yargs'
+import type {Context} from './context.ts'
+import type {FleetHttp} from './http.ts'
+
+/** What a verb gets: the surroundings, its fleet, and a way to end with another exit code than 0. */
+export type VerbContext = Context & {
+  readonly fleet: () => FleetHttp
+  readonly exit: (code: number) => void
+}
+
+/** A command, whatever its handler gets: only yargs calls that. */
+export type Command = CommandModule<object, never>
+
+/** A command whose handler gets what its builder declares. */
+export const verb = <Args>(module: CommandModule<object, Args>): Command => module as unknown as Command
+
+/** `/v1/hosts/a%20b/drain` */
+export const apiPath = (...parts: readonly string[]): string => `/v1/${parts.map(encodeURIComponent).join('/')}`
+
+export type Format = 'table' | 'json' | 'yaml'
+
+/** `-o` of everything that shows something. */
+export const withOutput = <T>(args: Argv<T>) =>
+  args.option('output', {
+    alias: 'o',
+    choices: ['table', 'json', 'yaml'] as const,
+    default: 'table' as const,
+    global: false,
+    describe: 'form of the answer',
+  })
+
+/** A value as it is asked for; `text` is its form for people. */
+export const show = async ({print}: Context, format: Format, value: unknown, text: () => string): Promise<void> => {
+  if (format === 'json') print.line(JSON.stringify(value, null, 2))
+  else if (format === 'yaml') print.line((await import('yaml')).stringify(value).trimEnd())
+  else print.line(text())
+}
+
+export const withBuild = <T>(args: Argv<T>) =>
+  args.positional('id', {type: 'string', demandOption: true, describe: 'its id, or the beginning of it'})
+
+export const withHost = <T>(args: Argv<T>) =>
+  args.positional('host', {type: 'string', demandOption: true, describe: 'host id or name'})
+
+export const withProject = <T>(args: Argv<T>) =>
+  args.positional('project', {type: 'string', demandOption: true, describe: 'name of the project'})
