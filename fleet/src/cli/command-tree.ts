@@ -65,7 +65,8 @@ const walk = (words: readonly string[], top: Declared): Place => {
       place = {...place, open: null}
     } else if (word.startsWith('-') && word !== '-') {
       const option = optionOf(word, place.declared)
-      const takesNext = option !== null && option.type !== 'boolean' && !word.includes('=')
+      const alone = word.startsWith('--') ? !word.includes('=') : word.length === 2 // not -ojson
+      const takesNext = option !== null && option.type !== 'boolean' && alone
       place = {...place, open: takesNext ? option : null}
     } else {
       const command =

@@ -25,7 +25,7 @@ export const buildsCommand = (context: VerbContext) =>
     handler: async ({output, project, state, limit}) => {
       const given = Object.entries({project, state, limit}).filter(([, value]) => value !== undefined)
       const query = new URLSearchParams(given.map(([name, value]) => [name, String(value)]))
-      const builds = await context.fleet().json<readonly Build[]>('GET', `/v1/builds?${query}`)
+      const builds = await context.fleet().json<readonly Build[]>('GET', `/v1/builds?${query.toString()}`)
       await show(context, output, builds, () => buildsTable(builds, Date.now()))
     },
   })

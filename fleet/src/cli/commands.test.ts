@@ -1,0 +1,275 @@
+import type {Build, Cache, Host, Project, Status, Token} from '@hearth/proto/api'
+import type {HostId, ProjectId} from '@hearth/proto/ids'
+import {describe, expect, it} from 'vitest'
+import {fakeBuild, fakeLease} from './build/fake-build.ts'
+import {runCommand} from './commands.ts'
+import type {Context} from './context.ts'
+import {UsageError} from './failures.ts'
+import {fakePrinter} from './fake-printer.ts'
+import type {FleetHttp} from './http.ts'
+
+const host = {
+  id: 'h-1' as HostId,
+  name: 'iron',
+  architecture: 'amd64',
+  connection: 'online',
+  schedulable: true,
+  drain: null,
+} as Host
+const build: Build = fakeBuild({state: 'cancelled', leases: [fakeLease({host: 'iron', steps: {total: 3, cached: 2}})]})
+const status: Status = {
+  version: '0.1.0',
+  startedAt: Date.now() - 3600_000,
+  url: 'http://127.0.0.1:7433',
+  embedded: true,
+  hosts: {online: 1, offline: 0, draining: 0},
+  capacity: [{architecture: 'amd64', queued: 1, total: 2, busy: 1, warm: 1, terminating: 0, free: 0}],
+  builds: {queued: 1, running: 1},
+  caches: {volumes: 3, usedBytes: 2.1e9},
+  problems: [],
+}
+
+/** Answers every request with this, and notes it; nobody types. */
+const run = async (line: string, answer: unknown = null) => {
+  const asked: string[] = []
+  const fleet: FleetHttp = {
+    url: 'http://127.0.0.1:7433',
+    json: async <T>(method: string, path: string, body?: unknown) => {
+      asked.push([method, path, ...(body === undefined ? [] : [JSON.stringify(body)])].join(' '))
+      return answer as T
+    },
+    text: async (path) => {
+      asked.push(`GET ${path}`)
+      return String(answer)
+    },
+    lines: () => {
+      throw new Error('no command but build watches lines')
+    },
+  }
+  const print = fakePrinter()
+  const context: Context = {
+    environment: {},
+    workingDirectory: '/',
+    programDirectory: '/',
+    stdin: Object.assign(Object.create(process.stdin), {isTTY: false}) as NodeJS.ReadStream,
+    stdoutIsTerminal: false,
+    print,
+    connect: () => ({connection: {url: fleet.url, token: 'x'}, fleet}),
+    interrupt: () => new AbortController().signal,
+  }
+  const code = await runCommand(line.split(' ').filter(Boolean), context)
+  return {code, asked, out: print.out.join('\n')}
+}
+
+describe('what each command asks for', () => {
+  it.each<[line: string, asked: string, answer: unknown, out: string]>([
+    ['builds cancel b-7 --reason no', 'POST /v1/builds/b-7/cancel {"reason":"no"}', build, 'b-7f3 cancelled'],
+    ['cancel b-7', 'POST /v1/builds/b-7/cancel {}', fakeBuild({state: 'running'}), 'b-7f3 is being cancelled'],
+    ['builds logs b-7', 'GET /v1/builds/b-7/logs', 'line\n', 'line'],
+    ['logs b-7 --architecture arm64', 'GET /v1/builds/b-7/logs?architecture=arm64', 'line\n', 'line'],
+    ['hosts cordon iron', 'POST /v1/hosts/iron/cordon {}', host, 'iron is cordoned'],
+    ['cordon iron', 'POST /v1/hosts/iron/cordon {}', host, 'iron is cordoned'],
+    ['uncordon iron', 'POST /v1/hosts/iron/uncordon {}', host, 'iron gets builds again'],
+    ['drain iron --detach', 'POST /v1/hosts/iron/drain {"deadlineMs":3600000}', host, 'iron is draining'],
+    [
+      'drain iron --detach --deadline 5m --reason disk',
+      'POST /v1/hosts/iron/drain {"deadlineMs":300000,"reason":"disk"}',
+      host,
+      'iron is draining',
+    ],
+    [
+      'hosts drain iron --detach --no-deadline',
+      'POST /v1/hosts/iron/drain {"deadlineMs":null}',
+      host,
+      'iron is draining',
+    ],
+    ['hosts drain iron --detach --force', 'POST /v1/hosts/iron/drain {"deadlineMs":0}', host, 'iron is draining'],
+    ['hosts remove iron --yes', 'DELETE /v1/hosts/iron', null, 'iron is removed'],
+    [
+      'projects create acme/web',
+      'POST /v1/projects {"name":"acme/web"}',
+      {name: 'acme/web'},
+      'acme/web is made; build it with: hearth build --project acme/web .',
+    ],
+    ['projects delete acme/web --yes', 'DELETE /v1/projects/acme%2Fweb', null, 'acme/web is deleted'],
+    ['caches reset web --yes', 'POST /v1/caches/web/reset {}', [], 'the next build of web starts with an empty cache'],
+    [
+      'caches reset web --architecture arm64 --yes',
+      'POST /v1/caches/web/reset {"architecture":"arm64"}',
+      [],
+      'the next build of web starts with an empty cache',
+    ],
+    ['tokens create', 'POST /v1/tokens {"kind":"project"}', {token: 'ht_x'}, 'ht_x'],
+    [
+      'tokens create --project a --project b --trust untrusted --expires 1h --name ci',
+      'POST /v1/tokens {"kind":"project","name":"ci","projects":["a","b"],"trust":"untrusted","expiresInMs":3600000}',
+      {token: 'ht_x'},
+      'ht_x',
+    ],
+    ['tokens create --kind join', 'POST /v1/tokens {"kind":"join"}', {token: 'hj_x'}, 'hj_x'],
+    ['tokens revoke x', 'DELETE /v1/tokens/x', null, 'x is revoked'],
+    ['builds --project web --limit 5 -o json', 'GET /v1/builds?project=web&limit=5', [], '[]'],
+    ['hosts -o yaml', 'GET /v1/hosts', [{name: 'iron'}], '- name: iron'],
+  ])('%s', async (line, asked, answer, out) => {
+    expect(await run(line, answer)).toEqual({code: 0, asked: [asked], out})
+  })
+})
+
+describe('what needs a yes', () => {
+  it.each(['hosts remove iron', 'projects delete web', 'caches reset web'])('%s', async (line) => {
+    await expect(run(line)).rejects.toThrow(/this would .*: add --yes if that is meant/)
+  })
+})
+
+describe('what people see', () => {
+  const fits = (text: string) => expect(text.split('\n').filter((line) => line.length > 100)).toEqual([])
+
+  it('builds', async () => {
+    const long = fakeBuild({
+      ...build,
+      id: 'b-longerid234' as Build['id'],
+      reason: `cancelled by somebody: ${'why '.repeat(30)}`,
+      createdAt: Date.now() - 90_000,
+    })
+    const {out} = await run('builds', [long, {...build, createdAt: Date.now(), endedAt: Date.now() + 1900}])
+    expect(out.split('\n')[0]).toMatch(/^BUILD +PROJECT +STATE +STARTED +CACHED +TIME +REASON$/)
+    expect(out.split('\n')[2]).toMatch(/^b-7f3 +web +cancelled +just now +2\/3 +1\.9 s +-$/)
+    fits(out)
+  })
+
+  it('one build', async () => {
+    const cache = {...fakeLease().cache, from: 3, sealed: 4, usedBytes: 5e6}
+    const lease = fakeLease({host: 'iron', outcome: 'succeeded', cache, timingsMs: {queue: 1, build: 1900}})
+    const {out} = await run('builds show b-7', fakeBuild({state: 'succeeded', createdAt: Date.now(), leases: [lease]}))
+    expect(out).toBe(
+      [
+        'b-7f3  web  succeeded',
+        '  by ci, just now ago',
+        '  amd64 on iron: succeeded',
+        '    cache: from generation 3, 5.0 MB, sealed as 4',
+        '    times: queue 1 ms, build 1.9 s',
+      ].join('\n'),
+    )
+  })
+
+  it('hosts', async () => {
+    const drain = {reason: 'disk', deadlineAt: Date.now() + 600_000, buildsLeft: 1}
+    const slots = {total: 2, busy: 1, warm: 0, terminating: 0, free: 1}
+    const builder = {
+      id: 'r',
+      project: 'web',
+      phase: 'building',
+      since: Date.now() - 40_000,
+      build: 'b-7f3' as Build['id'],
+      fault: null,
+      usedBytes: null,
+    }
+    const machine = {
+      cpus: 8,
+      memoryBytes: 16e9,
+      operatingSystem: 'Debian 12',
+      version: '0.1.0',
+      diskTotalBytes: 1e12,
+      diskFreeBytes: 4e11,
+    }
+    const full: Host = {
+      ...host,
+      ...machine,
+      lastSeenAt: Date.now(),
+      schedulable: false,
+      drain,
+      slots,
+      load: null,
+      builders: [builder],
+    }
+    expect((await run('hosts', [full])).out).toMatch(
+      /\niron {2}amd64 {2}online,draining {2}1 {5}0 {5}1 {5}2 {6}just now$/,
+    )
+    const {out} = await run('hosts show iron', full)
+    expect(out).toContain('  drain   1 builds left, cancelled in 10 min (disk)')
+    expect(out).toContain('  builder web (b-7f3) building for 40 s')
+    fits(out)
+  })
+
+  it('projects, caches and tokens', async () => {
+    const project: Project = {
+      id: 'p-1' as ProjectId,
+      name: 'acme/web',
+      createdAt: 0,
+      builds: 7,
+      lastBuildAt: Date.now() - 7200_000,
+      cacheBytes: 2.1e9,
+    }
+    expect((await run('projects', [project])).out).toBe('PROJECT   BUILDS  LAST  CACHE\nacme/web  7       2 h   2.1 GB')
+    const cache: Cache = {
+      project: 'web',
+      architecture: 'amd64',
+      head: null,
+      generations: 0,
+      copies: 0,
+      usedBytes: 0,
+      state: 'empty',
+    }
+    expect((await run('caches', [cache])).out).toMatch(/\nweb +amd64 +empty +- +- +0 B +-$/)
+    const token: Token = {
+      id: 't1',
+      kind: 'join',
+      name: '',
+      projects: [],
+      trust: 'trusted',
+      createdAt: Date.now(),
+      expiresAt: null,
+      usedAt: 5,
+      revoked: false,
+    }
+    const tokens = [token, {...token, revoked: true}, {...token, expiresAt: 1}, {...token, kind: 'project' as const}]
+    const states = (await run('tokens', tokens)).out
+      .split('\n')
+      .slice(1)
+      .map((line) => line.split(/ {2,}/).at(-1))
+    expect(states).toEqual(['used', 'revoked', 'expired', 'valid'])
+  })
+
+  it('status, and exit 1 with the cure if anything is wrong', async () => {
+    const fine = await run('status', status)
+    expect(fine.code).toBe(0)
+    expect(fine.out).toBe(
+      [
+        'fleet   0.1.0 at http://127.0.0.1:7433, up 60 min',
+        'hosts   1 online, 0 offline, 0 draining',
+        'slots   amd64: 2 total, 1 busy, 1 warm, 0 terminating, 0 free; 1 queued',
+        'builds  1 running, 1 queued',
+        'caches  3, 2.1 GB',
+      ].join('\n'),
+    )
+    const wrong = await run('status', {...status, problems: ['host iron is offline: start hearth-agent there']})
+    expect(wrong).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('problem host iron is offline: start hearth-agent there'),
+    })
+  })
+})
+
+describe('the command itself', () => {
+  it('helps within 100 columns', async () => {
+    const {code, out} = await run('')
+    expect(code).toBe(2)
+    for (const word of ['up', 'down', 'build', 'builds', 'caches', 'completion'])
+      expect(out).toContain(`hearth ${word} `)
+    expect(out.split('\n').filter((line) => line.length > 100)).toEqual([])
+  })
+
+  it('completes words and scripts itself for each shell', async () => {
+    expect((await run('__complete builds s')).out).toBe('show')
+    expect((await run('__complete build --pus')).out).toBe('--push')
+    for (const shell of ['bash', 'zsh', 'fish'])
+      expect((await run(`completion ${shell}`)).out).toContain('hearth __complete')
+  })
+
+  it.each(['bulids', 'hosts shwo', 'caches --al', 'drain', 'drain iron --deadline soon', 'tokens create --expires 9'])(
+    'refuses %s',
+    async (line) => {
+      await expect(run(line)).rejects.toThrow(UsageError)
+    },
+  )
+})
