@@ -29,8 +29,8 @@ export const profilePath = (environment: NodeJS.ProcessEnv): string => {
 export const readProfile = (environment: NodeJS.ProcessEnv): Profile | null => {
   const path = profilePath(environment)
   try {
-    const profile = JSON.parse(readFileSync(path, 'utf8')) as Profile
-    if (typeof profile.url === 'string' && typeof profile.token === 'string') return profile
+    const profile = JSON.parse(readFileSync(path, 'utf8')) as Profile | null
+    if (typeof profile?.url === 'string' && typeof profile.token === 'string') return profile
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
     if (!(error instanceof SyntaxError)) {
