@@ -51,7 +51,7 @@ describe('one port', () => {
     const plain = await rig.ask('GET', '/healthz', {host: address})
     expect(plain).toMatchObject({
       status: 400,
-      text: `this port speaks TLS: use https://${address}:${rig.served.port}\n`,
+      json: {code: 'tls-only', message: `this port speaks TLS: use https://${address}:${rig.served.port}`},
     })
     const {json} = await rig.ask('GET', '/healthz', {host: address, tls: {}})
     expect(json).toEqual({status: 'ok', version: '0.1.0'})

@@ -2,6 +2,7 @@ import type {Server as HttpServer, IncomingMessage, ServerResponse} from 'node:h
 import {createServer as createHttpsServer, type Server as HttpsServer} from 'node:https'
 import {createServer, type Server, type Socket} from 'node:net'
 import type {Duplex} from 'node:stream'
+import type {ApiError} from '@hearth/proto/api'
 import {isLoopback} from './metrics.ts'
 
 const clientHello = 0x16
@@ -89,10 +90,12 @@ const route = (socket: Socket, plain: HttpServer, secure: HttpsServer): void => 
 }
 
 const refusePlain = (socket: Socket): void => {
-  const text = `this port speaks TLS: use https://${socket.localAddress?.includes(':') ? `[${socket.localAddress}]` : socket.localAddress}:${socket.localPort}\n`
-  socket.end(
-    `HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: ${text.length}\r\nconnection: close\r\n\r\n${text}`,
-  )
+  const {localAddress = '', localPort} = socket
+  const url = `https://${localAddress.includes(':') ? `[${localAddress}]` : localAddress}:${localPort}`
+  const refusal: ApiError = {code: 'tls-only', message: `this port speaks TLS: use ${url}`}
+  const text = JSON.stringify(refusal)
+  const head = `content-type: application/json\r\ncontent-length: ${text.length}\r\nconnection: close`
+  socket.end(`HTTP/1.1 400 Bad Request\r\n${head}\r\n\r\n${text}`)
   socket.resume() // unread bytes would turn the end into a reset, and the answer would be lost
   setTimeout(() => socket.destroy(), lingerMs).unref()
 }

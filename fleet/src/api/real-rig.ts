@@ -13,6 +13,7 @@ import {openAuthority} from '../auth/real-authority.ts'
 import {realSecrets} from '../auth/real-secrets.ts'
 import {Tokens} from '../auth/tokens.ts'
 import {serveFleet} from '../serve.ts'
+import {answerCheck, type OpenApi} from './answer-check.ts'
 import {FakeFleet} from './fake-fleet.ts'
 
 // For tests: the real server on a real port, with a fake core behind it and clients that speak to it over real sockets.
@@ -35,7 +36,7 @@ export type Rig = Awaited<ReturnType<typeof startRig>>
 
 export const createBuild = {key: 'k-12345678', project: 'acme/web', architectures: ['amd64'], publicKey: 'AAAA'}
 
-/** Listens on any free port. `ask` uses an admin token unless told otherwise. */
+/** Listens on any free port. `ask` uses an admin token unless told otherwise; what it hears must fit the OpenAPI document. */
 export const startRig = async ({host = '127.0.0.1', port = 0, heartbeatMs = 5000, clock = realClock} = {}) => {
   const stateDir = await mkdtemp(join(tmpdir(), 'hearth-rig-'))
   const authority = await openAuthority(stateDir, clock)
@@ -52,7 +53,13 @@ export const startRig = async ({host = '127.0.0.1', port = 0, heartbeatMs = 5000
     },
   )
   const to = {host, port: served.port, ca: authority.caPem, token: admin}
-  const ask = (method: string, path: string, options: Ask = {}) => answerOf(send(method, path, {...to, ...options}))
+  const hear = (method: string, path: string, options: Ask) => answerOf(send(method, path, {...to, ...options}))
+  const check = answerCheck((await hear('GET', '/v1/openapi.json', {tls: {}})).json as unknown as OpenApi)
+  const ask = async (method: string, path: string, options: Ask = {}): Promise<Answer> => {
+    const answer = await hear(method, path, options)
+    check({method, path, ...answer, type: answer.headers['content-type'] ?? ''})
+    return answer
+  }
   return {
     served,
     fleet,

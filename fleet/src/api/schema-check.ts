@@ -11,6 +11,7 @@ export const schemaOf = ({body, query, answer, access, status = 200, streams}: R
   response: {
     ...(answer === null ? {204: {type: 'null', description: 'Done'}} : {[status]: answerOf(answer, streams ?? false)}),
     '4xx': {description: 'Refused', content: {'application/json': {schema: ApiError}}},
+    '5xx': {description: 'The fleet failed', content: {'application/json': {schema: ApiError}}},
   },
   ...(access === 'token' || access === 'admin' ? {security: [{token: []}]} : {}),
 })
