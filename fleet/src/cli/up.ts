@@ -181,7 +181,7 @@ const untilOnline = async (fleet: RunningFleet, localHost: () => HostId | null):
 /** A released builder's network and directory are removed a moment after its slot is free. */
 const untilPutAway = async ({runtime}: OpenHost): Promise<void> => {
   const signal = AbortSignal.timeout(30_000)
-  while ((await runtime.list(signal)).length > 0) await sleep(10, undefined, {signal})
+  while ((await runtime.list(new Set(), signal)).length > 0) await sleep(10, undefined, {signal})
 }
 
 const tellReady = ({url}: RunningFleet, {print}: Context): void => {

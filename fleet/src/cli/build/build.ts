@@ -1,4 +1,3 @@
-import {randomUUID} from 'node:crypto'
 import {mkdtempSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -6,7 +5,7 @@ import type {CreateBuild, WhoAmI} from '@hearth/proto/api'
 import type {Context} from '../context.ts'
 import {exitCodes} from '../failures.ts'
 import {findTool} from '../tools.ts'
-import {createClientKey} from './client-key.ts'
+import {createClientKey, createRequestKey} from './client-key.ts'
 import {checkDocker} from './docker-load.ts'
 import {parseBuild} from './flags.ts'
 import {buildHelp} from './help.ts'
@@ -55,7 +54,7 @@ const build = async ({plan, scratch, projectFlag}: Job, context: Context): Promi
   })
   const key = createClientKey()
   const request: CreateBuild = {
-    key: randomUUID(),
+    key: createRequestKey(),
     project: project.name,
     ...(project.create ? {createProject: true} : {}),
     architectures: [...plan.architectures],

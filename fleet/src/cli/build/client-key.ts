@@ -1,4 +1,5 @@
-import {generateKeyPairSync} from 'node:crypto'
+// Not by `import`, which reads every export of node:crypto and so loads all of WebCrypto.
+const {generateKeyPairSync, randomUUID} = process.getBuiltinModule('node:crypto')
 
 /** A key of this build alone; its private half never leaves this machine. */
 export type ClientKey = {readonly privateKeyPem: string /** SPKI, DER, base64. */; readonly publicKey: string}
@@ -12,3 +13,6 @@ export const createClientKey = (): ClientKey => {
   })
   return {privateKeyPem: privateKey, publicKey: publicKey.toString('base64')}
 }
+
+/** Names a request, so that a repeated one is the same build. */
+export const createRequestKey = (): string => randomUUID()
