@@ -55,7 +55,7 @@ export const openHost = async (options: HostOptions, signal: AbortSignal): Promi
         dnsFallback: ['1.1.1.1', '8.8.8.8'],
         bootId: facts.bootId,
         network: {subnet: builderSubnet, deny: []},
-        spareNetworks: slots,
+        spares: slots,
         run,
         log,
         clock,

@@ -3,11 +3,13 @@
 #   enter.sh join PROGRAM…   joins the builder's cgroups, then becomes PROGRAM: nsenter, unshare and this script again
 #   enter.sh stay            pid 1 of the builder: mounts the volume, runs buildkitd, leaves its last words in the file `exit`
 # What is written here nobody may have to read to know that a volume is clean: no `exit` file means that it is not.
-set -u
+set -uf
 
 own=/run/hearth   # the builder's runtime directory
 root=/run/cache   # the volume
 temporary=/run/tmp
+newline='
+'
 
 say() { echo "enter.sh: $*" >&2; }
 
@@ -37,25 +39,24 @@ stay() {
 
 prepare() {
   # a mount that stays here would pin what others detach: the volume pool, network namespaces, other people's disks
-  [ -z "$HEARTH_UNMOUNT" ] || printf '%s\n' "$HEARTH_UNMOUNT" | while IFS= read -r mount_point; do
-    umount -R "$mount_point" || say "$mount_point stays mounted in this builder"
-  done
-  mount -t tmpfs -o mode=755 hearth /run &&
-    mkdir "$own" "$root" "$temporary" &&
-    mount --bind "$HEARTH_DIRECTORY" "$own" || { give_own_directory; return 1; }
-  umount -R "$HEARTH_RUNTIME" || say "$HEARTH_RUNTIME stays mounted in this builder"
-  mount -t tmpfs -o mode=1777 hearth-tmp "$temporary" || return 1
-  if [ -n "$HEARTH_RESOLV_CONF" ]; then
-    mkdir -p "${HEARTH_RESOLV_CONF%/*}"
-    [ -e "$HEARTH_RESOLV_CONF" ] || : >"$HEARTH_RESOLV_CONF"
-    mount --bind "$own/resolv.conf" "$HEARTH_RESOLV_CONF" || return 1
-  fi
-  mount -t xfs -o noatime,nouuid "$HEARTH_DEVICE" "$root"
+  drop "$HEARTH_UNMOUNT"
+  # one program for all mounts, the volume last: each start of a program costs a millisecond or two
+  mount --all --fstab "$HEARTH_DIRECTORY/mounts"
+  how=$?
+  [ -e "$own/mounts" ] || { say 'no runtime directory in this builder'; own=$HEARTH_DIRECTORY; return 1; }
+  drop "$HEARTH_RUNTIME"
+  [ "$how" -eq 0 ] || return 1
+  [ -n "$HEARTH_RESOLV_CONF" ] || return 0
+  [ -e "$HEARTH_RESOLV_CONF" ] || { mkdir -p "${HEARTH_RESOLV_CONF%/*}" && : >"$HEARTH_RESOLV_CONF"; }
+  mount --bind "$own/resolv.conf" "$HEARTH_RESOLV_CONF"
 }
 
-give_own_directory() {
-  say 'no runtime directory in this builder'
-  own=$HEARTH_DIRECTORY
+# unmounts each line of $1 with all below it
+drop() {
+  [ -n "$1" ] || return 0
+  IFS=$newline
+  umount -R $1 || say 'something that others may have to detach stays mounted in this builder'
+  unset IFS
 }
 
 serve() {

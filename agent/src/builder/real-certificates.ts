@@ -24,6 +24,9 @@ export type BuilderIdentity = {
   readonly serverKeyPem: string
 }
 
+/** A builder's CA, ready to sign: a client's certificate for a public key (SPKI, DER, base64). PEM. */
+export type ClientSigner = (publicKey: string, nowMs: number) => Promise<string>
+
 const keyAlgorithm = {name: 'ECDSA', namedCurve: 'P-256'} as const
 const signingAlgorithm = {name: 'ECDSA', hash: 'SHA-256'} as const
 const minuteMs = 60_000
@@ -32,14 +35,10 @@ const clientAfterMs = minuteMs // TLS looks at the handshake only: what a build 
 const identityAfterMs = 10 * 365 * 24 * 60 * minuteMs // it ends with the builder, whatever the clock says
 
 /** Makes a CA and a server certificate for these names (host names or addresses), valid from ten minutes before `nowMs`. */
-export const makeIdentity = async (
-  builder: string,
-  names: readonly string[],
-  nowMs: number,
-): Promise<BuilderIdentity> => {
+export const makeIdentity = async (names: readonly string[], nowMs: number): Promise<BuilderIdentity> => {
   const [ca, server] = await Promise.all([newKeys(), newKeys()])
   const common = {signingAlgorithm, signingKey: ca.privateKey, ...validity(nowMs, identityAfterMs)}
-  const issuer = `CN=Hearth builder ${builder}`
+  const issuer = `CN=Hearth builder ${newSerial()}`
   const [caCertificate, serverCertificate] = await Promise.all([
     X509CertificateGenerator.create({
       ...common,
@@ -55,7 +54,7 @@ export const makeIdentity = async (
     X509CertificateGenerator.create({
       ...common,
       serialNumber: newSerial(),
-      subject: `CN=${builder}`,
+      subject: 'CN=Hearth builder',
       issuer,
       publicKey: server.publicKey,
       extensions: [
@@ -68,23 +67,26 @@ export const makeIdentity = async (
   return {caPem: caCertificate.toString('pem'), caKeyPem, serverPem: serverCertificate.toString('pem'), serverKeyPem}
 }
 
-/** A client's certificate for a public key (SPKI, DER, base64), from ten minutes before `nowMs` until one minute after. */
-export const signClient = async (
-  {caPem, caKeyPem}: Pick<BuilderIdentity, 'caPem' | 'caKeyPem'>,
-  publicKey: string,
-  nowMs: number,
-): Promise<string> => {
-  const certificate = await X509CertificateGenerator.create({
-    serialNumber: newSerial(),
-    subject: 'CN=Hearth client',
-    issuer: new X509Certificate(caPem).subject,
-    publicKey: new PublicKey(Buffer.from(publicKey, 'base64')),
-    signingAlgorithm,
-    signingKey: await crypto.subtle.importKey('pkcs8', derOf(caKeyPem), keyAlgorithm, false, ['sign']),
-    extensions: [new ExtendedKeyUsageExtension([ExtendedKeyUsage.clientAuth])],
-    ...validity(nowMs, clientAfterMs),
-  })
-  return certificate.toString('pem')
+/** Reads a builder's CA once; what it signs is valid from ten minutes before `nowMs` until one minute after. */
+export const loadSigner = async ({
+  caPem,
+  caKeyPem,
+}: Pick<BuilderIdentity, 'caPem' | 'caKeyPem'>): Promise<ClientSigner> => {
+  const issuer = new X509Certificate(caPem).subject
+  const signingKey = await crypto.subtle.importKey('pkcs8', derOf(caKeyPem), keyAlgorithm, false, ['sign'])
+  return async (publicKey, nowMs) => {
+    const certificate = await X509CertificateGenerator.create({
+      serialNumber: newSerial(),
+      subject: 'CN=Hearth client',
+      issuer,
+      publicKey: new PublicKey(Buffer.from(publicKey, 'base64')),
+      signingAlgorithm,
+      signingKey,
+      extensions: [new ExtendedKeyUsageExtension([ExtendedKeyUsage.clientAuth])],
+      ...validity(nowMs, clientAfterMs),
+    })
+    return certificate.toString('pem')
+  }
 }
 
 const newKeys = (): Promise<webcrypto.CryptoKeyPair> =>

@@ -1,9 +1,12 @@
-import {chmod, mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
+import {readdirSync, readFileSync} from 'node:fs'
+import {chmod, mkdir, rename, rm, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Endpoint} from '@hearth/proto/common'
 import type {BuilderId} from '@hearth/proto/ids'
 import {parseExit} from './exit.ts'
 import type {BuilderExit} from './runtime.ts'
+
+// The directory is on a tmpfs: reading it never waits, and a promise would cost ten times as much.
 
 /** What an agent writes down before it makes anything of a builder, so that any later agent finds all of it. */
 export type BuilderRecord = {
@@ -19,8 +22,8 @@ export type BuilderRecord = {
 export const builderDirectory = (runtimeDir: string, builder: BuilderId): string => join(runtimeDir, builder)
 
 /** The builders that have a directory. Names that begin with a dot are the runtime's own. */
-export const recordedBuilders = async (runtimeDir: string): Promise<readonly BuilderId[]> =>
-  ((await unlessMissing(readdir(runtimeDir))) ?? []).filter((name) => !name.startsWith('.')) as BuilderId[]
+export const recordedBuilders = (runtimeDir: string): readonly BuilderId[] =>
+  (unlessMissing(() => readdirSync(runtimeDir)) ?? []).filter((name) => !name.startsWith('.')) as BuilderId[]
 
 /** False if the builder has a directory already. */
 export const makeDirectory = async (directory: string): Promise<boolean> => {
@@ -39,20 +42,20 @@ export const writeRecord = async (directory: string, record: BuilderRecord): Pro
 }
 
 /** Null if the agent died before it wrote one. */
-export const readRecord = async (directory: string): Promise<BuilderRecord | null> => {
-  const text = await unlessMissing(readFile(join(directory, 'record.json'), 'utf8'))
+export const readRecord = (directory: string): BuilderRecord | null => {
+  const text = readOwn(directory, 'record.json')
   return text === null ? null : (JSON.parse(text) as BuilderRecord)
 }
 
 /** Its last words; null while it lives, and if it ended without any. */
-export const readExit = async (directory: string): Promise<BuilderExit | null> => {
-  const text = await unlessMissing(readFile(join(directory, 'exit'), 'utf8'))
+export const readExit = (directory: string): BuilderExit | null => {
+  const text = readOwn(directory, 'exit')
   return text === null ? null : parseExit(text)
 }
 
 /** The text of one of its files, null if it isn't there. */
-export const readOwn = async (directory: string, name: string): Promise<string | null> =>
-  await unlessMissing(readFile(join(directory, name), 'utf8'))
+export const readOwn = (directory: string, name: string): string | null =>
+  unlessMissing(() => readFileSync(join(directory, name), 'utf8'))
 
 /** For keys: nobody but root may read them. */
 export const writeSecret = async (directory: string, name: string, text: string): Promise<void> => {
@@ -64,18 +67,16 @@ export const removeDirectory = async (directory: string): Promise<void> =>
   await rm(directory, {recursive: true, force: true})
 
 /** The last lines of what a builder's programs said, for an error message. */
-export const lastLines = async (directory: string, count: number): Promise<string> => {
-  const texts = await Promise.all(['stdout', 'stderr'].map((name) => readOwn(directory, name)))
-  return texts
-    .flatMap((text) => text?.trim().split('\n') ?? [])
+export const lastLines = (directory: string, count: number): string =>
+  ['stdout', 'stderr']
+    .flatMap((name) => readOwn(directory, name)?.trim().split('\n') ?? [])
     .filter((line) => line !== '')
     .slice(-count)
     .join('\n')
-}
 
-const unlessMissing = async <Result>(promise: Promise<Result>): Promise<Result | null> => {
+const unlessMissing = <Result>(read: () => Result): Result | null => {
   try {
-    return await promise
+    return read()
   } catch (error) {
     if (isCode(error, 'ENOENT')) return null
     throw error

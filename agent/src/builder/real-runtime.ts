@@ -20,8 +20,7 @@ import {findDaemon, readProcess} from '../host/process.ts'
 import type {Run} from '../host/run.ts'
 import {ensureRuntimeTmpfs, releaseRuntimeTmpfs} from '../host/runtime-tmpfs.ts'
 import {type Connection, establishedConnections, killConnections} from '../host/sockets.ts'
-import {createNetworkPool} from './network-pool.ts'
-import {signClient} from './real-certificates.ts'
+import {type ClientSigner, loadSigner, makeIdentity} from './real-certificates.ts'
 import {
   builderDirectory,
   lastLines,
@@ -34,11 +33,15 @@ import {
 } from './real-record.ts'
 import {type StartDeps, socketOf, startBuilder} from './real-start.ts'
 import {type BuilderRuntime, BuilderStartError, type BuildRecord, type SeenBuilder} from './runtime.ts'
+import {createSpares} from './spares.ts'
 
-export type RuntimeOptions = Omit<StartDeps, 'directory' | 'hierarchies' | 'takeNetwork' | 'control'> & {
+export type RuntimeOptions = Omit<
+  StartDeps,
+  'directory' | 'hierarchies' | 'takeNetwork' | 'takeIdentity' | 'control'
+> & {
   readonly network: NetworkConfig
-  /** Networks that stand ready. */
-  readonly spareNetworks: number
+  /** For so many builders, networks and identities stand ready. */
+  readonly spares: number
   readonly run: Run
   readonly log: Log
 }
@@ -49,26 +52,31 @@ const longestLogBytes = 16 * 1024 * 1024
 
 /** Makes this host ready for builders, and finds those that run. Idempotent. */
 export const openRuntime = async (options: RuntimeOptions, signal: AbortSignal): Promise<RealRuntime> => {
-  const {runtimeDir, run, network, log, spareNetworks} = options
+  const {runtimeDir, run, network, advertise, clock, spares} = options
   await ensureRuntimeTmpfs(runtimeDir, run, signal)
   const networkDeps = {directory: join(runtimeDir, '.net'), config: network, run}
-  const builders = await recordedBuilders(runtimeDir)
-  const records = await Promise.all(builders.map((builder) => readRecord(builderDirectory(runtimeDir, builder))))
+  const records = recordedBuilders(runtimeDir).map((builder) => readRecord(builderDirectory(runtimeDir, builder)))
   await openNetwork(networkDeps, new Set(records.flatMap((record) => record?.network ?? [])), signal)
-  const networks = createNetworkPool((inner) => createNetwork(networkDeps, inner), log)
-  await networks.prepare(spareNetworks, signal)
+  const names = [advertise.address, advertise.serverName]
+  const networks = createSpares((inner) => createNetwork(networkDeps, inner), options)
+  const identities = createSpares(() => makeIdentity(names, clock.now()), options)
+  await Promise.all([networks.prepare(spares, signal), identities.prepare(spares, signal)])
   const hierarchies = cgroupHierarchies(await readMounts('self'))
   return new Runtime({
     ...options,
     hierarchies,
     takeNetwork: (inner) => networks.take(inner),
+    takeIdentity: (inner) => identities.take(inner),
     removeNetwork: (name, inner) => removeNetwork(networkDeps, name, inner),
-    closeNetwork: (inner) => closeNetwork(networkDeps, inner),
+    closeNetwork: async (inner) => {
+      await networks.close()
+      await closeNetwork(networkDeps, inner)
+    },
   })
 }
 
 type Deps = RuntimeOptions &
-  Pick<StartDeps, 'hierarchies' | 'takeNetwork'> & {
+  Pick<StartDeps, 'hierarchies' | 'takeNetwork' | 'takeIdentity'> & {
     readonly removeNetwork: (name: string, signal: AbortSignal) => Promise<void>
     readonly closeNetwork: (signal: AbortSignal) => Promise<void>
   }
@@ -77,34 +85,29 @@ class Runtime implements RealRuntime {
   readonly #deps: Deps
   readonly #connect: ConnectControl
   readonly #controls = new Map<BuilderId, Control>()
+  readonly #signers = new Map<BuilderId, Promise<ClientSigner>>()
 
   constructor(deps: Deps) {
     this.#deps = deps
     this.#connect = loadControl(deps.clock)
   }
 
-  async list(): Promise<readonly SeenBuilder[]> {
-    const builders = await recordedBuilders(this.#deps.runtimeDir)
-    if (builders.length === 0) return []
-    const connections = await establishedConnections()
-    return await Promise.all(builders.map((builder) => this.#see(builder, connections)))
+  list: BuilderRuntime['list'] = async (watched) => {
+    const connections = watched.size > 0 ? await establishedConnections() : []
+    return recordedBuilders(this.#deps.runtimeDir).map((builder) => this.#see(builder, connections))
   }
 
-  async #see(builder: BuilderId, connections: readonly Connection[]): Promise<SeenBuilder> {
+  #see(builder: BuilderId, connections: readonly Connection[]): SeenBuilder {
     const directory = this.#directory(builder)
     // first the processes, then their last words: a builder that ends in between is merely seen running once more
     const running = this.#processes(builder).length > 0
-    const [record, exit, caPem] = await Promise.all([
-      readRecord(directory),
-      readExit(directory),
-      readOwn(directory, 'ca.pem'),
-    ])
+    const record = readRecord(directory)
     return {
       builder,
       running,
       endpoints: record?.endpoints ?? [],
-      caPem,
-      exit: running ? null : exit,
+      caPem: readOwn(directory, 'ca.pem'),
+      exit: running ? null : readExit(directory),
       leftovers: true,
       connections: connections.filter(({localPort}) => localPort === record?.port).length,
     }
@@ -118,16 +121,20 @@ class Runtime implements RealRuntime {
   }
 
   certify: BuilderRuntime['certify'] = async (builder, publicKeys) => {
-    const directory = this.#directory(builder)
-    const [caPem, caKeyPem] = await Promise.all([readOwn(directory, 'ca.pem'), readOwn(directory, 'ca.key')])
-    if (!caPem || !caKeyPem) throw new BuilderStartError(`builder ${builder} has no CA`)
+    const sign = await this.#signer(builder)
     const now = this.#deps.clock.now()
     return await Promise.all(
-      publicKeys.map(async (publicKey) => ({
-        publicKey,
-        certificatePem: await signClient({caPem, caKeyPem}, publicKey, now),
-      })),
+      publicKeys.map(async (publicKey) => ({publicKey, certificatePem: await sign(publicKey, now)})),
     )
+  }
+
+  #signer(builder: BuilderId): Promise<ClientSigner> {
+    const directory = this.#directory(builder)
+    const [caPem, caKeyPem] = [readOwn(directory, 'ca.pem'), readOwn(directory, 'ca.key')]
+    if (!caPem || !caKeyPem) throw new BuilderStartError(`builder ${builder} has no CA`)
+    const known = this.#signers.get(builder) ?? loadSigner({caPem, caKeyPem})
+    this.#signers.set(builder, known)
+    return known
   }
 
   records: BuilderRuntime['records'] = async (builder, signal) => {
@@ -172,7 +179,7 @@ class Runtime implements RealRuntime {
   }
 
   closeConnections: BuilderRuntime['closeConnections'] = async (builder, signal) => {
-    const record = await readRecord(this.#directory(builder))
+    const record = readRecord(this.#directory(builder))
     if (!record?.port) return
     const open = (await establishedConnections()).some(({localPort}) => localPort === record.port)
     if (open) await killConnections(record.port, this.#deps.run, signal)
@@ -210,9 +217,10 @@ class Runtime implements RealRuntime {
   remove: BuilderRuntime['remove'] = async (builder, signal) => {
     if (this.#processes(builder).length > 0) throw new Error(`builder ${builder} still runs`)
     this.#closeControl(builder)
+    this.#signers.delete(builder)
     const directory = this.#directory(builder)
-    const record = await readRecord(directory)
-    this.#deps.log.debug({builder, said: await lastLines(directory, 3)}, 'removing what a builder left')
+    const record = readRecord(directory)
+    this.#deps.log.debug({builder, said: lastLines(directory, 3)}, 'removing what a builder left')
     if (record?.network) await this.#deps.removeNetwork(record.network, signal)
     removeCgroups(this.#deps.hierarchies, builder)
     await removeDirectory(directory)
@@ -220,7 +228,7 @@ class Runtime implements RealRuntime {
 
   async release(signal: AbortSignal): Promise<void> {
     const {runtimeDir, run, hierarchies} = this.#deps
-    if ((await recordedBuilders(runtimeDir)).length > 0) return
+    if (recordedBuilders(runtimeDir).length > 0) return
     await this.#deps.closeNetwork(signal)
     await releaseRuntimeTmpfs(runtimeDir, run, signal)
     removeRootGroups(hierarchies)

@@ -1,7 +1,7 @@
 import {join} from 'node:path'
 import type {Clock} from '@hearth/proto/clock'
 import type {Architecture, Endpoint} from '@hearth/proto/common'
-import {inside, renderDaemonConfig} from '../buildkit/config.ts'
+import {inside, renderDaemonConfig, renderMounts} from '../buildkit/config.ts'
 import type {Control} from '../buildkit/control.ts'
 import {enterScript, launchDaemon, runcScript} from '../buildkit/daemon.ts'
 import {createCgroups, stepsGroup} from '../host/cgroup.ts'
@@ -10,7 +10,7 @@ import {readMounts} from '../host/mountinfo.ts'
 import type {BuilderNetwork} from '../host/network.ts'
 import {builderResolver} from '../host/resolver.ts'
 import {type DirectoryWatch, watchDirectory} from '../host/watch.ts'
-import {makeIdentity} from './real-certificates.ts'
+import type {BuilderIdentity} from './real-certificates.ts'
 import {type BuilderRecord, lastLines, writeRecord, writeSecret} from './real-record.ts'
 import {type BuilderSpec, BuilderStartError, type StartedBuilder} from './runtime.ts'
 import {unneededMounts} from './unneeded-mounts.ts'
@@ -29,6 +29,8 @@ export type StartDeps = {
   readonly bootId: string
   readonly hierarchies: readonly string[]
   readonly takeNetwork: (signal: AbortSignal) => Promise<BuilderNetwork>
+  /** A CA and a server certificate of this builder's own. */
+  readonly takeIdentity: (signal: AbortSignal) => Promise<BuilderIdentity>
   readonly control: () => Control
   readonly clock: Clock
 }
@@ -42,7 +44,7 @@ export const startBuilder = async (
   const {directory, advertise, clock, bootId, hierarchies} = deps
   const {builder, device} = spec
   const [identity, network, listener] = await Promise.all([
-    makeIdentity(builder, [advertise.address, advertise.serverName], clock.now()),
+    deps.takeIdentity(signal),
     deps.takeNetwork(signal),
     listen(advertise.address, deps.portRange),
   ])
@@ -60,6 +62,7 @@ export const startBuilder = async (
       writeSecret(directory, 'server.key', identity.serverKeyPem),
       writeSecret(directory, 'server.pem', identity.serverPem),
       writeSecret(directory, 'buildkitd.toml', configText(spec, deps)),
+      writeSecret(directory, 'mounts', renderMounts(directory, device)),
       ...(resolver ? [writeSecret(directory, 'resolv.conf', resolver.text)] : []),
     ])
     const cgroups = createCgroups(hierarchies, builder, spec.limits)
@@ -68,7 +71,6 @@ export const startBuilder = async (
     const ended = launchDaemon({
       directory,
       runtimeDir: deps.runtimeDir,
-      device,
       namespace: network.namespace,
       listenerFd: listener.fd,
       cgroups,
@@ -114,7 +116,7 @@ const untilReady = async ({deps, watch, ended, began}: Waiting, signal: AbortSig
   const both = AbortSignal.any([signal, over.signal])
   const died = ended.then(async (how) => {
     if (over.signal.aborted) return await new Promise<never>(() => undefined)
-    const said = await lastLines(deps.directory, 5)
+    const said = lastLines(deps.directory, 5)
     throw new BuilderStartError(`buildkitd did not start (${how})${said ? `: ${said}` : ''}`)
   })
   const ready = async (): Promise<number> => {

@@ -1,37 +1,55 @@
-import type {Log} from '@hearth/proto/clock'
-import type {BuilderNetwork} from '../host/network.ts'
+import type {Clock, Log} from '@hearth/proto/clock'
 
-/** Networks made ahead, so that a builder's start doesn't wait for one. */
-export type NetworkPool = {
-  /** One of its own for a builder; made now if none is ready. */
-  take(signal: AbortSignal): Promise<BuilderNetwork>
-  /** Resolves when `count` are ready. */
+/** Things made ahead, so that a builder's start doesn't wait for them. */
+export type Spares<Thing> = {
+  /** One that nobody else gets; made now if none is ready. Those taken are made anew a while later. */
+  take(signal: AbortSignal): Promise<Thing>
+  /** Resolves when `count` are ready; so many are kept from then on. */
   prepare(count: number, signal: AbortSignal): Promise<void>
+  /** Makes no more; resolves when none is being made. What stands ready is the maker's to remove. */
+  close(): Promise<void>
 }
 
-/** `create` makes one network. After each `take` the pool fills itself up again to what was last asked for. */
-export const createNetworkPool = (create: (signal: AbortSignal) => Promise<BuilderNetwork>, log: Log): NetworkPool => {
-  const ready: BuilderNetwork[] = []
+/** By then the builder that took one has started: making the next one must not slow it down. */
+const refillAfterMs = 2_000
+
+export const createSpares = <Thing>(
+  create: (signal: AbortSignal) => Promise<Thing>,
+  {clock, log}: {readonly clock: Clock; readonly log: Log},
+): Spares<Thing> => {
+  const ready: Thing[] = []
+  const closed = new AbortController()
   let wanted = 0
   let filling = Promise.resolve()
   const fill = async (signal: AbortSignal): Promise<void> => {
-    while (ready.length < wanted) ready.push(await create(signal))
+    while (ready.length < wanted && !closed.signal.aborted) ready.push(await create(signal))
   }
-  const prepare = async (count: number, signal: AbortSignal): Promise<void> => {
-    wanted = count
+  const queueFill = async (signal: AbortSignal): Promise<void> => {
     const next = filling.then(async () => await fill(signal))
     filling = next.catch(() => undefined) // the one who asked gets it
     await next
   }
+  const refill = async (): Promise<void> => {
+    try {
+      await clock.sleep(refillAfterMs, closed.signal)
+      await queueFill(new AbortController().signal)
+    } catch (err) {
+      if (!closed.signal.aborted) log.warn({err}, 'a spare for the next builder could not be made')
+    }
+  }
   return {
-    prepare,
+    prepare: async (count, signal) => {
+      wanted = count
+      await queueFill(signal)
+    },
     take: async (signal) => {
-      const network = ready.shift() ?? (await create(signal))
-      if (wanted > 0)
-        prepare(wanted, new AbortController().signal).catch((err: unknown) =>
-          log.warn({err}, 'no network could be prepared'),
-        )
-      return network
+      const spare = ready.shift()
+      if (wanted > 0) void refill()
+      return spare ?? (await create(signal))
+    },
+    close: async () => {
+      closed.abort()
+      await filling
     },
   }
 }

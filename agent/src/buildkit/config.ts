@@ -6,7 +6,7 @@ export type DaemonConfig = {
 }
 
 /** Where enter.sh puts things inside a builder's mount namespace. */
-export const inside = {own: '/run/hearth', root: '/run/cache'} as const
+export const inside = {own: '/run/hearth', root: '/run/cache', temporary: '/run/tmp'} as const
 
 /**
  * buildkitd.toml. No garbage collection by itself (it would run one second into the first build; the agent prunes between
@@ -45,6 +45,21 @@ export const renderDaemonConfig = ({runc, platforms, cgroupParent}: DaemonConfig
     '',
   ].join('\n')
 }
+
+/** The file `mounts` that enter.sh hands to `mount --all` (fstab(5)): the builder's own directory, and the volume last. */
+export const renderMounts = (directory: string, device: string): string =>
+  [
+    ['hearth', '/run', 'tmpfs', 'mode=755'],
+    [directory, inside.own, 'none', 'bind,X-mount.mkdir'],
+    ['hearth-tmp', inside.temporary, 'tmpfs', 'mode=1777,X-mount.mkdir'],
+    [device, inside.root, 'xfs', 'noatime,nouuid,X-mount.mkdir'],
+  ]
+    .map((fields) => `${fields.map(escapeField).join(' ')} 0 0\n`)
+    .join('')
+
+/** Fields of fstab(5) are told apart by white space. */
+const escapeField = (text: string): string =>
+  text.replace(/[\s\\]/g, (letter) => `\\${letter.charCodeAt(0).toString(8).padStart(3, '0')}`)
 
 /** A TOML basic string takes JSON's escapes. */
 const quote = (text: string): string => JSON.stringify(text)

@@ -7,7 +7,6 @@ import {fileURLToPath} from 'node:url'
 export type Launch = {
   readonly directory: string
   readonly runtimeDir: string
-  readonly device: string
   readonly namespace: string
   readonly listenerFd: number
   readonly cgroups: readonly string[]
@@ -62,5 +61,4 @@ const environmentOf = (launch: Launch): Record<string, string> => ({
   HEARTH_DIRECTORY: launch.directory,
   HEARTH_RUNTIME: launch.runtimeDir,
   HEARTH_RESOLV_CONF: launch.resolvConf ?? '',
-  HEARTH_DEVICE: launch.device,
 })

@@ -42,18 +42,18 @@ export const createCgroups = (hierarchies: readonly string[], name: string, limi
     return join(builder, 'daemon')
   })
 
-/** The processes in a builder's groups (or in one part of them), without repetition. */
+/**
+ * The processes in a builder's groups, or in one part of them. The first hierarchy shows them all: a builder's first process joins
+ * it before the others, and what it starts is born there.
+ */
 export const cgroupProcesses = (
-  hierarchies: readonly string[],
+  [first]: readonly string[],
   name: string,
   part: '' | 'daemon' = '',
-): readonly number[] => {
-  const pids = new Set<number>()
-  for (const hierarchy of hierarchies)
-    for (const group of groupsBelow(join(hierarchy, 'hearth', name, part)))
-      for (const pid of readOr(join(group, 'cgroup.procs'), '').split('\n')) if (pid) pids.add(Number(pid))
-  return [...pids]
-}
+): readonly number[] =>
+  groupsBelow(join(first ?? '/', 'hearth', name, part)).flatMap((group) =>
+    readOr(join(group, 'cgroup.procs'), '').split('\n').filter(Boolean).map(Number),
+  )
 
 /** SIGKILL to all processes of a builder: at once where the kernel can, else one by one; call again until none is left. */
 export const killCgroups = (hierarchies: readonly string[], name: string): void => {

@@ -5,7 +5,7 @@ import type {HostUsage} from '@hearth/proto/observed'
 import type {VolumeStore} from '@hearth/proto/volume-store'
 import {type ExecutorDeps, execute} from '../builder/executor.ts'
 import type {BuilderRuntime} from '../builder/runtime.ts'
-import type {Journal} from '../store/journal.ts'
+import type {Journal, JournalBuilder} from '../store/journal.ts'
 import type {VolumeAttacher} from '../volume/attacher.ts'
 import {IdleTimes} from './idle.ts'
 import {Nudge} from './nudge.ts'
@@ -24,6 +24,8 @@ export type LoopDeps = {
   readonly report: (observed: Observed) => void
 }
 
+const usageGoodForMs = 1000
+
 /**
  * Observe, plan, act, look again. Actions of one thing run one at a time; things are independent. A nudge makes it quick, a poll
  * makes it right.
@@ -35,6 +37,7 @@ export class ReconcileLoop {
   readonly #busy = new Map<string, Promise<void>>()
   readonly #failures = new Map<string, {count: number; untilMs: number}>()
   #seen: Seen | null = null
+  #usage: {readonly value: HostUsage; readonly readAtMs: number} | null = null
 
   constructor(deps: LoopDeps) {
     this.#deps = deps
@@ -82,12 +85,12 @@ export class ReconcileLoop {
   }
 
   async #observe(signal: AbortSignal): Promise<Seen> {
-    const {journal, runtime, volumes, usage, clock} = this.#deps
+    const {journal, runtime, volumes, clock} = this.#deps
     const [builders, attached, stored, used] = await Promise.all([
-      runtime.list(signal),
+      runtime.list(watchedBuilders(journal.builders()), signal),
       volumes.list(signal),
       volumes.usage(signal),
-      usage(),
+      this.#readUsage(),
     ])
     const seenBuilders = new Map(builders.map((builder) => [builder.builder, builder]))
     this.#idle.update(journal.builders(), seenBuilders, clock.monotonic())
@@ -100,6 +103,16 @@ export class ReconcileLoop {
       usage: used,
       everConnected: new Set([...idle].filter(([, {everConnected}]) => everConnected).map(([builder]) => builder)),
     }
+  }
+
+  /** Nothing is decided by it, so it may be a little old: a look should cost little. */
+  async #readUsage(): Promise<HostUsage> {
+    const {usage, clock} = this.#deps
+    const known = this.#usage
+    if (known && clock.monotonic() - known.readAtMs < usageGoodForMs) return known.value
+    const value = await usage()
+    this.#usage = {value, readAtMs: clock.monotonic()}
+    return value
   }
 
   #begin(action: Action, signal: AbortSignal): void {
@@ -162,6 +175,10 @@ export class ReconcileLoop {
     return Math.max(10, Math.min(open ? policy.pollMs : policy.idlePollMs, ...retryMs))
   }
 }
+
+/** Those that may have clients: a lease is open, or no fleet says what they are for. */
+const watchedBuilders = (rows: readonly JournalBuilder[]): ReadonlySet<BuilderId> =>
+  new Set(rows.filter(({lease, listed}) => lease !== null || !listed).map(({builder}) => builder))
 
 const keyOf = (action: Action): string => {
   switch (action.on) {
