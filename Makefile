@@ -60,7 +60,7 @@ format: setup-check
 
 # ONLY=regex reaches the program as an environment variable.
 .PHONY: bench
-bench: setup
+bench: setup-test
 	@$(MAKE) bundle
 	@node test/bench/main.ts
 

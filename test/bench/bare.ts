@@ -11,7 +11,7 @@ const run = (file: string, ...args: readonly string[]): string =>
   execFileSync(file, args, {encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe']}).trim()
 
 /** `remove` puts away what a start that failed has left. */
-export type Bare = {start(): Promise<number>; stop(): Promise<void>; remove(): void}
+export type Bare = {readonly socket: string; start(): Promise<number>; stop(): Promise<void>; remove(): void}
 
 /** A daemon on an XFS image of its own. `start` returns the milliseconds from losetup to the first answered RPC. */
 export const makeBare = (directory: string, tools: {buildkitd: string; runc: string}): Bare => {
@@ -52,6 +52,7 @@ export const makeBare = (directory: string, tools: {buildkitd: string; runc: str
     device = null
   }
   return {
+    socket,
     start: async () => {
       rmSync(socket, {force: true})
       const watch = watchDirectory(join(directory, 'bare-run'))

@@ -1,85 +1,42 @@
-import {execFileSync} from 'node:child_process'
-import {mkdtempSync, readFileSync, rmSync} from 'node:fs'
+import {mkdtempSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {makeBare} from './bare.ts'
-import {makeClient} from './client.ts'
-import {type Benchmark, resultLine, runBenchmark, writeResults} from './harness.ts'
+import {type Result, resultHeading, resultLine, runBenchmark, runBudget, writeResults} from './harness.ts'
+import {findBusybox} from './rebuild.ts'
+import {type Stage, stages} from './stages.ts'
 
 // `make bench [ONLY=regex]`: floor, peer and Hearth in turn, in one run on one machine. Exit 1 if one is over its limit.
 
 const root = join(import.meta.dirname, '../..')
 const only = new RegExp(process.env['ONLY'] || '.')
-const rounds = 7
-const directory = mkdtempSync(join(tmpdir(), 'hearth-bench-'))
-const stateDir = join(directory, 'state')
-const environment = {...process.env, XDG_CONFIG_HOME: join(directory, 'config')}
-const hearth = (...args: readonly string[]) =>
-  execFileSync(join(root, 'fleet/bin/hearth'), args, {env: environment, stdio: ['ignore', 'ignore', 'inherit']})
 const tool = (name: string) => process.env[`HEARTH_${name.toUpperCase()}`] ?? join(root, 'build/toolchain/bin', name)
+const say = (text: string) => process.stdout.write(`${text}\n`)
 
-const bare = makeBare(directory, {buildkitd: tool('buildkitd'), runc: tool('runc')})
-const measureBare = async (): Promise<number> => {
-  const tookMs = await bare.start()
-  await bare.stop()
-  return tookMs
-}
-const client = () =>
-  makeClient(
-    readFileSync(join(stateDir, 'url'), 'utf8').trim(),
-    readFileSync(join(stateDir, 'admin-token'), 'utf8').trim(),
-  )
-
-type Group = {readonly up: readonly string[]; readonly benchmarks: readonly Benchmark[]}
-const groups: readonly Group[] = [
-  {
-    up: ['--warm-idle', '0s'],
-    benchmarks: [
-      {
-        name: 'acquire, volume detached before',
-        unit: 'ms',
-        peer: 'bare losetup + mount + buildkitd',
-        limit: (peerMs) => 1.3 + 30 / peerMs,
-        measurePeer: measureBare,
-        measureOurs: async () => {
-          const tookMs = await client().acquire('bench')
-          await client().untilDetached()
-          return tookMs
-        },
-      },
-    ],
-  },
-  {
-    up: [],
-    benchmarks: [
-      {
-        name: 'acquire, warm',
-        unit: 'ms',
-        peer: 'bare losetup + mount + buildkitd',
-        limit: (peerMs) => 15 / peerMs,
-        measurePeer: measureBare,
-        measureOurs: async () => await client().acquire('bench'),
-      },
-    ],
-  },
-]
-
-const results = []
-try {
-  for (const {up, benchmarks} of groups) {
-    const chosen = benchmarks.filter(({name}) => only.test(name))
-    if (chosen.length === 0) continue
-    hearth('up', '--detach', '--state-dir', stateDir, '--listen', '127.0.0.1:0', ...up)
-    try {
-      for (const benchmark of chosen) {
-        const result = await runBenchmark(benchmark, rounds)
-        results.push(result)
-        process.stdout.write(`${resultLine(result)}\n`)
-      }
-    } finally {
-      hearth('down', '--force')
+const runStage = async ({open, measurements}: Stage): Promise<readonly Result[]> => {
+  const chosen = measurements.filter(({name}) => only.test(name))
+  if (chosen.length === 0) return []
+  const close = await open()
+  const results: Result[] = []
+  try {
+    for (const measurement of chosen) {
+      const result = await ('most' in measurement ? runBudget(measurement) : runBenchmark(measurement))
+      results.push(result)
+      say(resultLine(result))
     }
+  } finally {
+    await close()
   }
+  return results
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'hearth-bench-'))
+const bare = makeBare(directory, {buildkitd: tool('buildkitd'), runc: tool('runc')})
+const results: Result[] = []
+try {
+  say(resultHeading())
+  for (const stage of stages({root, directory, bare, buildctl: tool('buildctl'), busybox: findBusybox()}))
+    results.push(...(await runStage(stage)))
 } finally {
   bare.remove()
   rmSync(directory, {recursive: true, force: true})
