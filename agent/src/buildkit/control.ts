@@ -3,6 +3,7 @@ import {
   type ClientReadableStream,
   credentials,
   loadPackageDefinition,
+  Metadata,
   type ServiceClientConstructor,
   type ServiceError,
   status,
@@ -108,6 +109,7 @@ export const loadControl = (clock: {now(): number}): ConnectControl => {
 
 type Unary = (
   request: object,
+  metadata: Metadata,
   options: Partial<CallOptions>,
   done: (error: ServiceError | null, reply: unknown) => void,
 ) => {cancel(): void}
@@ -133,11 +135,10 @@ const controlOver = (client: Methods, clock: {now(): number}): Control => {
   ) => {
     signal.throwIfAborted()
     const {promise, resolve, reject} = Promise.withResolvers<unknown>()
-    const call = client[method](
-      request,
-      {deadline: clock.now() + ms, waitForReady: method === 'Info'} as Partial<CallOptions>,
-      (error, reply) =>
-        error ? reject(signal.aborted ? signal.reason : new DaemonCallError(method, error)) : resolve(reply),
+    // a socket is there a moment before someone listens: `Info`, the first call, goes on trying to connect
+    const metadata = new Metadata({waitForReady: method === 'Info'})
+    const call = client[method](request, metadata, {deadline: clock.now() + ms}, (error, reply) =>
+      error ? reject(signal.aborted ? signal.reason : new DaemonCallError(method, error)) : resolve(reply),
     )
     return await cancelledBy(signal, call, promise)
   }
