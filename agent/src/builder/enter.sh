@@ -39,7 +39,11 @@ stay() {
 
 prepare() {
   # a mount that stays here would pin what others detach: the volume pool, network namespaces, other people's disks
-  drop "$HEARTH_UNMOUNT"
+  unneeded=
+  while IFS= read -r mount_point; do
+    unneeded=$unneeded$newline$mount_point
+  done <"$HEARTH_DIRECTORY/unmount"
+  drop "$unneeded"
   # one program for all mounts, the volume last: each start of a program costs a millisecond or two
   mount --all --fstab "$HEARTH_DIRECTORY/mounts"
   how=$?

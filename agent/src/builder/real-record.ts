@@ -16,6 +16,7 @@ export type BuilderRecord = {
   readonly port: number | null
   readonly endpoints: readonly Endpoint[]
   readonly network: string | null
+  readonly memoryBytes: number
 }
 
 /** The directory of one builder: its keys, sockets, record, output and last words. */
@@ -57,7 +58,7 @@ export const readExit = (directory: string): BuilderExit | null => {
 export const readOwn = (directory: string, name: string): string | null =>
   unlessMissing(() => readFileSync(join(directory, name), 'utf8'))
 
-/** For keys: nobody but root may read them. */
+/** Nobody but root may read it. */
 export const writeSecret = async (directory: string, name: string, text: string): Promise<void> => {
   await writeFile(join(directory, name), text, {mode: 0o600})
   await chmod(join(directory, name), 0o600)

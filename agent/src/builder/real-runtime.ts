@@ -1,11 +1,7 @@
-import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import type {Log} from '@hearth/proto/clock'
 import type {BuilderId} from '@hearth/proto/ids'
-import {type ConnectControl, type Control, DaemonCallError, loadControl} from '../buildkit/control.ts'
-import {cutText} from '../buildkit/cut-text.ts'
-import {type BuildSummary, collectVertices, summarizeBuild} from '../buildkit/history.ts'
-import {progressText} from '../buildkit/progress-text.ts'
+import {type ConnectControl, type Control, loadControl} from '../buildkit/control.ts'
 import {
   cgroupHierarchies,
   cgroupProcesses,
@@ -13,13 +9,16 @@ import {
   removeCgroups,
   removeRootGroups,
   signalProcess,
+  stepsGroup,
 } from '../host/cgroup.ts'
 import {readMounts} from '../host/mountinfo.ts'
 import {closeNetwork, createNetwork, type NetworkConfig, openNetwork, removeNetwork} from '../host/network.ts'
+import {outOfMemoryMark} from '../host/out-of-memory.ts'
 import {findDaemon, readProcess} from '../host/process.ts'
 import type {Run} from '../host/run.ts'
 import {ensureRuntimeTmpfs, releaseRuntimeTmpfs} from '../host/runtime-tmpfs.ts'
 import {type Connection, establishedConnections, killConnections} from '../host/sockets.ts'
+import {deleteRecords, readLog, readRecords} from './real-builds.ts'
 import {type ClientSigner, loadSigner, makeIdentity} from './real-certificates.ts'
 import {
   builderDirectory,
@@ -30,6 +29,7 @@ import {
   readRecord,
   recordedBuilders,
   removeDirectory,
+  writeSecret,
 } from './real-record.ts'
 import {type StartDeps, socketOf, startBuilder} from './real-start.ts'
 import {type BuilderRuntime, BuilderStartError, type BuildRecord, type SeenBuilder} from './runtime.ts'
@@ -47,8 +47,6 @@ export type RuntimeOptions = Omit<
 }
 /** `release` removes all that outlives builders: rules, networks, the directory of keys. Only when no builder is left. */
 export type RealRuntime = BuilderRuntime & {release(signal: AbortSignal): Promise<void>}
-
-const longestLogBytes = 16 * 1024 * 1024
 
 /** Makes this host ready for builders, and finds those that run. Idempotent. */
 export const openRuntime = async (options: RuntimeOptions, signal: AbortSignal): Promise<RealRuntime> => {
@@ -138,44 +136,29 @@ class Runtime implements RealRuntime {
   }
 
   records: BuilderRuntime['records'] = async (builder, signal) => {
-    const control = this.#control(builder)
-    const events = await control.history(signal)
-    const active = events.filter(({type}) => type === 'STARTED').length
-    const complete = events.flatMap(({type, record}) => (type === 'COMPLETE' && record ? [record] : []))
-    const records: BuildRecord[] = []
-    for (const record of complete) {
-      const vertices = collectVertices()
-      await control.status(record.Ref, (part) => vertices.add(part), signal)
-      records.push(this.#withMemory(builder, summarizeBuild(record, vertices.vertices())))
-    }
-    return {active, records: records.toSorted((a, b) => a.startedAtMs - b.startedAtMs)}
+    const {active, records} = await readRecords(this.#control(builder), signal)
+    return {active, records: records.map((record) => this.#withMemory(builder, record))}
   }
 
-  /** A step that the kernel ended for its memory only shows exit code 137; the group's counter says why. */
-  #withMemory(builder: BuilderId, record: BuildSummary): BuildSummary {
+  /** A step that the kernel ended for its memory only shows exit code 137. */
+  #withMemory(builder: BuilderId, record: BuildRecord): BuildRecord {
     if (record.failedStep?.exitCode !== 137) return record
-    const kills = this.#deps.hierarchies.map((hierarchy) => oomKills(join(hierarchy, 'hearth', builder, 'steps')))
-    if (Math.max(0, ...kills) === 0) return record
-    return {...record, reason: `out of memory: the step passed the builder's limit (${record.reason ?? 'killed'})`}
+    const directory = this.#directory(builder)
+    const [own, before] = [readRecord(directory), readOwn(directory, 'memory-mark')]
+    if (!own || this.#memoryMark(builder) <= Number(before)) return record
+    const limit = `${Math.floor(own.memoryBytes / 1024 ** 2)} MiB`
+    return {...record, reason: `out of memory: a step asked for more than this builder's ${limit} (${record.reason})`}
   }
 
-  log: BuilderRuntime['log'] = async (builder, refs, signal) => {
-    const text = cutText(longestLogBytes)
-    for (const ref of refs) {
-      const progress = progressText()
-      await this.#control(builder).status(ref, (part) => text.add(progress.add(part)), signal)
-    }
-    return text.toString()
-  }
+  log: BuilderRuntime['log'] = async (builder, refs, signal) => await readLog(this.#control(builder), refs, signal)
 
   forgetRecords: BuilderRuntime['forgetRecords'] = async (builder, signal) => {
-    const control = this.#control(builder)
-    for (const {record, type} of await control.history(signal)) {
-      if (!record || type !== 'COMPLETE') continue
-      await control.deleteRecord(record.Ref, signal).catch((error: unknown) => {
-        if (!(error instanceof DaemonCallError && error.notFound)) throw error
-      })
-    }
+    await deleteRecords(this.#control(builder), signal)
+    await writeSecret(this.#directory(builder), 'memory-mark', String(this.#memoryMark(builder)))
+  }
+
+  #memoryMark(builder: BuilderId): number {
+    return outOfMemoryMark(this.#deps.hierarchies, stepsGroup(builder))
   }
 
   closeConnections: BuilderRuntime['closeConnections'] = async (builder, signal) => {
@@ -254,17 +237,4 @@ class Runtime implements RealRuntime {
     this.#controls.get(builder)?.close()
     this.#controls.delete(builder)
   }
-}
-
-/** `oom_kill N` of memory.events (v2) or memory.oom_control (v1). */
-const oomKills = (group: string): number => {
-  for (const file of ['memory.events', 'memory.oom_control']) {
-    try {
-      const count = /^oom_kill (\d+)$/m.exec(readFileSync(join(group, file), 'utf8'))?.[1]
-      if (count) return Number(count)
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
-    }
-  }
-  return 0
 }

@@ -51,7 +51,12 @@ export const startBuilder = async (
   const endpoints: Endpoint[] = [
     {kind: 'tcp', address: advertise.address, port: listener.port, serverName: advertise.serverName},
   ]
-  const record: BuilderRecord = {builder, bootId, device, port: listener.port, endpoints, network: network.name}
+  const {memoryBytes} = spec.limits
+  const record: BuilderRecord = {
+    ...{builder, bootId, device, endpoints, memoryBytes},
+    port: listener.port,
+    network: network.name,
+  }
   await writeRecord(directory, record)
   const watch = watchDirectory(directory)
   try {
@@ -67,6 +72,7 @@ export const startBuilder = async (
     ])
     const cgroups = createCgroups(hierarchies, builder, spec.limits)
     const unmount = unneededMounts(await readMounts('self'), neededPaths(deps))
+    await writeSecret(directory, 'unmount', unmount.map((mountPoint) => `${mountPoint}\n`).join(''))
     const began = clock.monotonic()
     const ended = launchDaemon({
       directory,
@@ -74,7 +80,6 @@ export const startBuilder = async (
       namespace: network.namespace,
       listenerFd: listener.fd,
       cgroups,
-      unmount,
       resolvConf: resolver?.path ?? null,
       tools: deps.tools,
       environment: {},

@@ -10,7 +10,6 @@ export type Launch = {
   readonly namespace: string
   readonly listenerFd: number
   readonly cgroups: readonly string[]
-  readonly unmount: readonly string[]
   readonly resolvConf: string | null
   readonly tools: {readonly buildkitd: string; readonly runc: string}
   readonly environment: Readonly<Record<string, string>>
@@ -57,7 +56,6 @@ const environmentOf = (launch: Launch): Record<string, string> => ({
   HEARTH_RUNC: launch.tools.runc,
   HEARTH_CGROUPS: launch.cgroups.join(' '),
   HEARTH_OOM_SCORE: String(daemonOomScore),
-  HEARTH_UNMOUNT: launch.unmount.join('\n'),
   HEARTH_DIRECTORY: launch.directory,
   HEARTH_RUNTIME: launch.runtimeDir,
   HEARTH_RESOLV_CONF: launch.resolvConf ?? '',

@@ -1,0 +1,44 @@
+import {type Control, DaemonCallError} from '../buildkit/control.ts'
+import {cutText} from '../buildkit/cut-text.ts'
+import {collectVertices, summarizeBuild} from '../buildkit/history.ts'
+import {progressText} from '../buildkit/progress-text.ts'
+import type {BuildRecord, BuildRecords} from './runtime.ts'
+
+// What a builder's daemon tells of its builds.
+
+const longestLogBytes = 16 * 1024 * 1024
+
+/** In the order of their start. Changes nothing. */
+export const readRecords = async (control: Control, signal: AbortSignal): Promise<BuildRecords> => {
+  const events = await control.history(signal)
+  const records: BuildRecord[] = []
+  for (const {type, record} of events) {
+    if (type !== 'COMPLETE' || !record) continue
+    const vertices = collectVertices()
+    await control.status(record.Ref, (part) => vertices.add(part), signal)
+    records.push(summarizeBuild(record, vertices.vertices()))
+  }
+  return {
+    active: events.filter(({type}) => type === 'STARTED').length,
+    records: records.toSorted((a, b) => a.startedAtMs - b.startedAtMs),
+  }
+}
+
+export const readLog = async (control: Control, refs: readonly string[], signal: AbortSignal): Promise<string> => {
+  const text = cutText(longestLogBytes)
+  for (const ref of refs) {
+    const progress = progressText()
+    await control.status(ref, (part) => text.add(progress.add(part)), signal)
+  }
+  return text.toString()
+}
+
+/** Deletes the records of all builds that have ended. Idempotent. */
+export const deleteRecords = async (control: Control, signal: AbortSignal): Promise<void> => {
+  for (const {record, type} of await control.history(signal)) {
+    if (!record || type !== 'COMPLETE') continue
+    await control.deleteRecord(record.Ref, signal).catch((error: unknown) => {
+      if (!(error instanceof DaemonCallError && error.notFound)) throw error
+    })
+  }
+}
