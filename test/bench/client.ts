@@ -1,7 +1,7 @@
 import {generateKeyPairSync, randomUUID} from 'node:crypto'
 import {Agent, type IncomingMessage, request} from 'node:http'
-import {connect} from 'node:tls'
 import type {Build, Host, LeaseConnection} from '@hearth/proto/api'
+import {handshake} from '../support/handshake.ts'
 
 const agent = new Agent({keepAlive: true})
 
@@ -69,26 +69,3 @@ const firstReady = async (response: IncomingMessage): Promise<{id: string; conne
   }
   throw new Error(`the fleet ended the stream: ${text}`)
 }
-
-/** The first bytes of an HTTP/2 server, its SETTINGS, come once it answers: that is what every RPC waits for. */
-const handshake = ({endpoints, caPem, certificatePem}: LeaseConnection, keyPem: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const endpoint = endpoints[0]
-    if (!endpoint?.address || !endpoint.port || !endpoint.serverName) return reject(new Error('no endpoint'))
-    const {address: host, port, serverName: servername} = endpoint
-    const socket = connect({
-      host,
-      port,
-      servername,
-      ca: caPem,
-      cert: certificatePem,
-      key: keyPem,
-      ALPNProtocols: ['h2'],
-    })
-    socket.once('secureConnect', () => socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0', 'latin1'))
-    socket.once('data', () => {
-      socket.destroy()
-      resolve()
-    })
-    socket.once('error', reject)
-  })

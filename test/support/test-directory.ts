@@ -67,10 +67,14 @@ const isBelow = (path: string, directory: string): boolean => path.startsWith(`$
 const programsOf = async (path: string): Promise<readonly number[]> => {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
   const found = await Promise.all(
-    pids.map(async (pid) => (await readProcess(pid, 'environ')).split('\0').includes(`${variable}=${path}`)),
+    pids.map(async (pid) => (await readProcess(pid, 'environ')).split('\0').some((each) => isMark(each, path))),
   )
   return pids.filter((_, index) => found[index])
 }
+
+/** Of a program that a test started with the variable, or of a builder that has its directory here (buildkit/daemon.ts). */
+export const isMark = (variableAndValue: string, path: string): boolean =>
+  variableAndValue === `${variable}=${path}` || variableAndValue.startsWith(`HEARTH_DIRECTORY=${path}/`)
 
 /** Field 22 of /proc/PID/stat: with the pid it names a process for good. Null if there is none. */
 const startTicks = async (pid: number): Promise<string | null> =>

@@ -74,7 +74,7 @@ export const detachLoop = async (
 }
 
 /** True if no one has the block device mounted or claimed it otherwise. Reads nothing of it. */
-const opensExclusively = async (device: string): Promise<boolean> => {
+export const opensExclusively = async (device: string): Promise<boolean> => {
   try {
     const handle = await open(device, constants.O_RDONLY | constants.O_EXCL)
     await handle.close()

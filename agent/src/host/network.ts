@@ -86,8 +86,8 @@ export const closeNetwork = async (deps: NetworkDeps, signal: AbortSignal): Prom
   await rm(directory, {recursive: true, force: true})
 }
 
-/** Four letters tell one agent's interfaces and rules from those of another on the same host. */
-const namesOf = (directory: string): {prefix: string; table: string} => {
+/** The start of the interfaces' names, and the table's. Four letters tell one agent's from those of another on the same host. */
+export const namesOf = (directory: string): {readonly prefix: string; readonly table: string} => {
   const instance = createHash('sha256').update(directory).digest('hex').slice(0, 4)
   return {prefix: `hearth-${instance}-`, table: `hearth_${instance}`}
 }
