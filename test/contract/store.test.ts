@@ -4,10 +4,13 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {DatabaseSync} from 'node:sqlite'
 import {fileURLToPath} from 'node:url'
+import {createFakeStore, FakeStoreDisk} from '@hearth/fleet/store/fake'
 import {openSqliteStore} from '@hearth/fleet/store/sqlite'
 import {StoreLockedError, StoreVersionError} from '@hearth/fleet/store/store'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
 import {storeContract} from './store.ts'
+
+describe('the fake', () => storeContract(() => createFakeStore({disk: new FakeStoreDisk()})))
 
 describe('SQLite in memory', () => storeContract(() => openSqliteStore(':memory:')))
 

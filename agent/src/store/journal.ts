@@ -80,12 +80,13 @@ export class JournalError extends Error {
 }
 
 /** Opens or makes the journal; the file stays exclusively locked while it is open, and is free again after `kill -9`. */
-export const openJournal = (path: string): Journal => {
-  const database = openDatabase(path)
-  return new SqliteJournal(database)
-}
+export const openJournal = (path: string): Journal => journalIn(openDatabase(path))
 
-const openDatabase = (path: string): DatabaseSync => {
+/** The journal in an open database: the simulation keeps one in memory, which outlives its agents. */
+export const journalIn = (database: DatabaseSync): Journal => new SqliteJournal(database)
+
+/** Opens the database of a journal, or makes one (`:memory:`). */
+export const openDatabase = (path: string): DatabaseSync => {
   const database = new DatabaseSync(path)
   try {
     database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;')

@@ -39,7 +39,7 @@ test('a power loss loses what was not synced, if chance will have it, and nothin
   expect([...(on?.image.blocks.keys() ?? [])]).toEqual(['synced', 'lucky'])
 })
 
-test('each block says under which epoch it was written, and each read tells it', async () => {
+test('each block says under which attachment it was written, and each read tells it', async () => {
   const {disk, device, volumes, events} = await mountedDisk()
   disk.write(device, 'a', 'x')
   disk.unmount(device, 'builder')
@@ -47,7 +47,7 @@ test('each block says under which epoch it was written, and each read tells it',
   const second = await volumes.attach({...request, epoch: 2 as Epoch}, signal)
   disk.mount(second.device, 'another builder')
   disk.read(second.device, 'a')
-  expect(events.at(-1)).toEqual({type: 'read', copy, epoch: 2, name: 'a', writtenUnder: 1})
+  expect(events.at(-1)).toEqual({type: 'read', copy, epoch: 2, name: 'a', writtenOn: copy, writtenUnder: 1})
 })
 
 test('a device of an attachment that ended can not be written any more', async () => {

@@ -1,8 +1,8 @@
 import type {Random} from '@hearth/proto/clock'
 import type {CopyId, Epoch, GenerationId} from '@hearth/proto/ids'
 
-/** One named block of a file system, stamped with the epoch of the attachment under which it was written. */
-export type FakeBlock = {readonly text: string; readonly epoch: Epoch}
+/** One named block of a file system, stamped with the attachment under which it was written: a clone's blocks keep their stamps. */
+export type FakeBlock = {readonly text: string; readonly copy: CopyId; readonly epoch: Epoch}
 /** What an image holds: nothing, a file system that mkfs did not finish, garbage, or a file system. */
 export type FakeContent = 'blank' | 'half-made' | 'garbage' | {readonly filesystem: CopyId}
 export type FakeImage = {content: FakeContent; blocks: Map<string, FakeBlock>}
@@ -16,13 +16,15 @@ export type FakeCopy = {
 
 /** What happened to the volumes, in order, for whoever audits. */
 export type FakeVolumeEvent =
-  | {readonly type: 'attached' | 'detached' | 'mounted' | 'unmounted'; readonly copy: CopyId; readonly epoch: Epoch}
+  | {readonly type: 'attached' | 'detached'; readonly copy: CopyId; readonly epoch: Epoch}
+  | {readonly type: 'mounted' | 'unmounted'; readonly copy: CopyId; readonly epoch: Epoch; readonly holder: string}
   | {readonly type: 'wrote'; readonly copy: CopyId; readonly epoch: Epoch; readonly name: string}
   | {
       readonly type: 'read'
       readonly copy: CopyId
       readonly epoch: Epoch
       readonly name: string
+      readonly writtenOn: CopyId
       readonly writtenUnder: Epoch
     }
   | {readonly type: 'sealed'; readonly copy: CopyId; readonly generation: GenerationId}
@@ -60,7 +62,7 @@ export class FakeDisk {
     const {copy, on, epoch} = this.#attached(device)
     if (typeof on.image.content === 'string') throw new Error(`${device} holds no file system: ${on.image.content}`)
     on.holders.add(holder)
-    this.note({type: 'mounted', copy, epoch})
+    this.note({type: 'mounted', copy, epoch, holder})
   }
 
   /** Flushes and lets go, as the end of a mount namespace does too. Nothing to do is success. */
@@ -68,20 +70,20 @@ export class FakeDisk {
     const {copy, on, epoch} = this.#attached(device)
     if (!on.holders.delete(holder)) return
     this.#flush(on)
-    this.note({type: 'unmounted', copy, epoch})
+    this.note({type: 'unmounted', copy, epoch, holder})
   }
 
   /** Stays unsynced until `sync` or `unmount`. */
   write(device: string, name: string, text: string): void {
     const {copy, on, epoch} = this.#mounted(device)
-    on.unsynced.set(name, {text, epoch})
+    on.unsynced.set(name, {text, copy, epoch})
     this.note({type: 'wrote', copy, epoch, name})
   }
 
   read(device: string, name: string): string | null {
     const {copy, on, epoch} = this.#mounted(device)
     const block = on.unsynced.get(name) ?? on.image.blocks.get(name)
-    if (block) this.note({type: 'read', copy, epoch, name, writtenUnder: block.epoch})
+    if (block) this.note({type: 'read', copy, epoch, name, writtenOn: block.copy, writtenUnder: block.epoch})
     return block?.text ?? null
   }
 
@@ -97,6 +99,10 @@ export class FakeDisk {
       on.holders.clear()
       on.attachment = null
     }
+  }
+
+  isAttached(device: string): boolean {
+    return [...this.copies.values()].some(({attachment}) => attachment?.device === device)
   }
 
   #attached(device: string): {copy: CopyId; on: FakeCopy; epoch: Epoch} {

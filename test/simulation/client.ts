@@ -1,0 +1,197 @@
+import type {FakeConnection} from '@hearth/agent/builder/fake-daemon'
+import type {FakeSolve} from '@hearth/agent/builder/fake-solve'
+import {isFinal} from '@hearth/fleet/builds/state'
+import type {Principal} from '@hearth/fleet/fleet'
+import type {Build, BuildLease, LeaseConnection} from '@hearth/proto/api'
+import type {Architecture, Trust} from '@hearth/proto/common'
+import type {FleetPlace} from './fleet-place.ts'
+import type {Ground} from './ground.ts'
+import type {HostPlace} from './host-place.ts'
+import {Life} from './life.ts'
+import {LostError} from './network.ts'
+
+export type ClientPlan = {
+  readonly name: string
+  readonly by: Principal
+  readonly project: string
+  readonly architectures: readonly Architecture[]
+  readonly trust: Trust
+  readonly steps: FakeSolve['steps']
+  readonly end: FakeSolve['end']
+  /** It watches a stream, or asks now and then and says that it still waits. */
+  readonly habit: 'watches' | 'polls'
+  /** It keeps its connection when its build has ended. */
+  readonly clings: boolean
+}
+export type ClientDeps = {
+  readonly ground: Ground
+  readonly fleet: FleetPlace
+  readonly hosts: readonly HostPlace[]
+}
+
+const renewMs = 10_000
+const mostSilentMs = 60_000
+const silenceMs = 15_000
+const afterTheEndMs = 3_000
+
+/** A client as `hearth build` is one: asks, follows, builds on each builder that it is given, says that it is done, sees the end. */
+export class Client {
+  readonly plan: ClientPlan
+  readonly life: Life
+  build: Build | null = null
+  isOver = false
+  readonly #deps: ClientDeps
+  readonly #begun = new Map<Architecture, Promise<void>>()
+  readonly #open = new Set<FakeConnection>()
+
+  constructor(plan: ClientPlan, deps: ClientDeps) {
+    this.plan = plan
+    this.#deps = deps
+    const {time, note} = deps.ground
+    this.life = new Life({
+      name: plan.name,
+      time,
+      latencyMs: () => 1,
+      onDeath: (at) => note({place: plan.name, from: 'world', event: {type: 'died', at}}),
+    })
+    this.life.onEnd(() => this.#leave())
+    void this.#run()
+  }
+
+  get #key(): string {
+    return `key-of-${this.plan.name}`
+  }
+
+  async #run(): Promise<void> {
+    const {name, project, architectures} = this.plan
+    const {note} = this.#deps.ground
+    note({place: name, from: 'client', event: {type: 'asked', key: this.#key, project, architectures}})
+    const why = await this.#follow().catch((error: unknown) => String(error))
+    if (why === null) {
+      const {id, state, reason} = this.build as Build
+      note({place: name, from: 'client', event: {type: 'sawEnd', build: id, state, reason}})
+    } else note({place: name, from: 'client', event: {type: 'gaveUp', key: this.#key, why}})
+    await this.life.pass('look around', afterTheEndMs)
+    this.isOver = true
+    this.#leave()
+  }
+
+  /** Null once the build has ended. */
+  async #follow(): Promise<string | null> {
+    let pauseMs = 100
+    for (let silentMs = 0; silentMs < mostSilentMs; silentMs += pauseMs) {
+      try {
+        if (this.build === null) this.#see(await this.#create())
+        else if (this.plan.habit === 'watches') await this.#watch(this.build)
+        else await this.#poll(this.build)
+        silentMs = 0
+        pauseMs = 100
+      } catch (error) {
+        if (!(error instanceof LostError || isServerFault(error))) throw error
+      }
+      if (this.build && isFinal(this.build.state)) return null
+      await this.life.pass('wait', pauseMs)
+      pauseMs = Math.min(2000, pauseMs * 2)
+    }
+    return 'the fleet is silent'
+  }
+
+  async #create(): Promise<Build> {
+    const {name, by, project, architectures, trust} = this.plan
+    const request = {
+      key: this.#key,
+      project,
+      createProject: true,
+      architectures: [...architectures],
+      publicKey: name,
+      trust,
+    }
+    const {fleet, ground} = this.#deps
+    const build = await this.life.awaits(fleet.request(name, (each) => each.createBuild(request, by)))
+    ground.note({place: name, from: 'client', event: {type: 'answered', key: this.#key, build: build.id}})
+    return build
+  }
+
+  async #watch({id}: Build): Promise<void> {
+    const {name, by} = this.plan
+    const {fleet} = this.#deps
+    await this.life.awaits(fleet.watch({from: name, by, life: this.life}, id, (build) => this.#see(build)))
+    if (!isFinal((this.build as Build).state)) await this.#ask(id)
+  }
+
+  async #poll({id}: Build): Promise<void> {
+    const {name, by} = this.plan
+    await this.life.pass('wait', Math.min(renewMs, 2000))
+    await this.life.awaits(this.#deps.fleet.request(name, (fleet) => fleet.renewBuild(id, by)))
+    await this.#ask(id)
+  }
+
+  async #ask(id: string): Promise<void> {
+    const {name, by} = this.plan
+    this.#see(await this.life.awaits(this.#deps.fleet.request(name, (fleet) => fleet.showBuild(id, by))))
+  }
+
+  #see(build: Build): void {
+    if (this.build && isFinal(this.build.state)) return
+    this.build = build
+    for (const lease of build.leases) {
+      const {architecture, connection} = lease
+      if (connection === null || this.#begun.has(architecture) || isFinal(build.state)) continue
+      const solving = this.#solve(lease, connection).catch(() => undefined) // however it ended: the fleet knows how
+      this.#begun.set(architecture, solving)
+      if (this.#begun.size === build.leases.length) void this.#finish(build.id)
+    }
+  }
+
+  async #solve({architecture, host}: BuildLease, to: LeaseConnection): Promise<void> {
+    const {life} = this
+    const {name, steps, end, clings} = this.plan
+    const {network} = this.#deps.ground
+    const at = this.#deps.hosts.find(({spec}) => to.endpoints.some(({address}) => address === spec.place))
+    if (!at) throw new LostError(`host ${host} is not to be found`)
+    await life.awaits(network.travel(name, at.spec.place))
+    const connection = at.builders.connect(to.endpoints[0]?.port ?? 0, to)
+    this.#open.add(connection)
+    this.#watchOver(connection, at)
+    try {
+      await life.awaits(connection.solve({ref: `${name}-${architecture}`, steps, end}))
+      await life.awaits(network.travel(at.spec.place, name))
+    } finally {
+      if (!clings) this.#hangUp(connection)
+    }
+  }
+
+  async #finish(id: string): Promise<void> {
+    const {name, by} = this.plan
+    await this.life.awaits(Promise.all(this.#begun.values()))
+    const {fleet} = this.#deps
+    const asked = fleet.request(name, (each) => each.finishBuild(id as Build['id'], {}, by))
+    await this.life.awaits(asked.catch(() => undefined)) // only a nudge
+  }
+
+  /** A connection over a cut, or to a host without power, is given up by both sides. */
+  #watchOver(connection: FakeConnection, {spec}: HostPlace): void {
+    const {time, network} = this.#deps.ground
+    let quietMs = 0
+    const look = () => {
+      if (connection.endedBy) return
+      quietMs = network.isCut(this.plan.name, spec.place) || this.life.isFrozen ? quietMs + 1000 : 0
+      if (quietMs >= silenceMs) connection.end('client')
+      else time.after(1000, look)
+    }
+    look()
+  }
+
+  #hangUp(connection: FakeConnection): void {
+    this.#open.delete(connection)
+    this.#deps.ground.time.after(1, () => connection.end('client'))
+  }
+
+  /** Its process ends, and the kernel closes what it had open. */
+  #leave(): void {
+    for (const connection of [...this.#open]) this.#hangUp(connection)
+  }
+}
+
+const isServerFault = (error: unknown): boolean =>
+  error instanceof Error && error.message === 'database or disk is full'

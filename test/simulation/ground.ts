@@ -1,0 +1,14 @@
+import type {FakeRandom} from '@hearth/fleet/fakes/fake-clock'
+import type {Entry} from './log.ts'
+import type {Network} from './network.ts'
+import type {VirtualTime} from './time.ts'
+
+type Unstamped<E> = E extends unknown ? Omit<E, 'at'> : never
+
+/** What everything in a world stands on. `chance`: one stream for each use, so that more of one changes no other. */
+export type Ground = {
+  readonly time: VirtualTime
+  readonly network: Network
+  readonly chance: Readonly<Record<'ids' | 'latency' | 'faults' | 'clients', FakeRandom>>
+  readonly note: (entry: Unstamped<Entry>) => void
+}

@@ -1,0 +1,233 @@
+import {Agent} from '@hearth/agent/agent'
+import {createFakeRuntime} from '@hearth/agent/builder/fake'
+import {FakeBuilders} from '@hearth/agent/builder/fake-builders'
+import type {Dial, Wire} from '@hearth/agent/channel/wire'
+import type {LoopDeps} from '@hearth/agent/reconcile/loop'
+import {type Journal, journalIn, openDatabase} from '@hearth/agent/store/journal'
+import {createFakeVolumes} from '@hearth/agent/volume/fake'
+import {FakeDisk} from '@hearth/agent/volume/fake-disk'
+import type {Clock} from '@hearth/proto/clock'
+import type {Architecture} from '@hearth/proto/common'
+import type {HostId} from '@hearth/proto/ids'
+import {silentLog} from '../support/silent-log.ts'
+import type {FleetPlace} from './fleet-place.ts'
+import type {Ground} from './ground.ts'
+import {Life} from './life.ts'
+import {mortalJournal} from './mortal-journal.ts'
+import type {Place} from './network.ts'
+
+export type HostSpec = {
+  readonly place: Place
+  readonly architecture: Architecture
+  readonly slots: number
+  readonly policy: LoopDeps['policy']
+}
+/** As agent/src/real-agent.ts. */
+const silenceMs = 15_000
+const joinAgainMs = 5_000
+
+/** One host: its disk, its builders and its journal stay; its agents come and go. */
+export class HostPlace {
+  readonly spec: HostSpec
+  readonly disk: FakeDisk
+  readonly builders: FakeBuilders
+  wallOffsetMs = 1_700_000_000_000
+  /** Chance that an act of the agent fails without having done anything. */
+  ioErrors = 0
+  readonly #ground: Ground
+  readonly #fleet: FleetPlace
+  readonly #database = openDatabase(':memory:')
+  #boots = 1
+  #life: Life | null = null
+  #stop = new AbortController()
+  #isPowered = true
+
+  constructor(ground: Ground, fleet: FleetPlace, spec: HostSpec) {
+    this.#ground = ground
+    this.#fleet = fleet
+    this.spec = spec
+    const {place} = spec
+    const {note, chance} = ground
+    this.disk = new FakeDisk({onEvent: (event) => note({place, from: 'disk', event})})
+    this.builders = new FakeBuilders({
+      address: place,
+      disk: this.disk,
+      clock: this.#clock(),
+      pace: () => {
+        const some = (most: number) => Math.ceil(chance.latency.number() * most)
+        return {mountMs: some(50), startMs: some(300), cancelMs: some(200), stopMs: some(300)}
+      },
+      onEvent: (event) => note({place, from: 'runtime', event}),
+    })
+  }
+
+  get life(): Life | null {
+    return this.#life
+  }
+  get isPowered(): boolean {
+    return this.#isPowered
+  }
+
+  #wall = () => this.#ground.time.now + this.wallOffsetMs
+
+  /** The host's own clock, which no program's death stops. */
+  #clock(): Clock {
+    const {time} = this.#ground
+    const life = new Life({name: 'kernel', time, latencyMs: () => 0, onDeath: () => undefined})
+    return life.clock(this.#wall)
+  }
+
+  /** Starts an agent, unless one runs or the power is off. */
+  start(): void {
+    if (!this.#isPowered || (this.#life && !this.#life.isDead)) return
+    const {place} = this.spec
+    const {time, chance, note} = this.#ground
+    const life = new Life({
+      name: place,
+      time,
+      latencyMs: () => Math.floor(chance.latency.number() ** 3 * 40),
+      onDeath: (at) => note({place, from: 'world', event: {type: 'died', at}}),
+    })
+    this.#life = life
+    this.#stop = new AbortController()
+    note({place, from: 'world', event: {type: 'started'}})
+    this.#run(life, this.#stop.signal).then(
+      () => life.die('told to end'),
+      (error: unknown) => {
+        if (!life.isDead) note({place, from: 'world', event: {type: 'failed', error: String(error)}})
+        life.die('failed')
+      },
+    )
+  }
+
+  /** SIGTERM to the agent. */
+  stop(): void {
+    this.#stop.abort(new Error('the agent was told to end'))
+  }
+
+  /** Builders end with it, and what they had not synced is lost by chance. */
+  powerOff(): void {
+    this.#isPowered = false
+    this.#life?.die('power')
+    this.disk.crash(this.#ground.chance.faults)
+    this.builders.crash()
+  }
+  powerOn(): void {
+    if (this.#isPowered) return
+    this.#isPowered = true
+    this.#boots += 1
+    this.start()
+  }
+
+  async #step(life: Life, at: string): Promise<void> {
+    await life.pass(at)
+    if (this.ioErrors > 0 && this.#ground.chance.faults.number() < this.ioErrors) throw new Error(`${at}: I/O error`)
+  }
+
+  /** As `runAgent` of real-agent.ts. */
+  async #run(life: Life, signal: AbortSignal): Promise<void> {
+    const journal = mortalJournal(journalIn(this.#database), life)
+    const volumes = createFakeVolumes({disk: this.disk, step: (at) => this.#step(life, at)})
+    const runtime = createFakeRuntime({builders: this.builders, step: (at) => this.#step(life, at)})
+    const clock = life.clock(this.#wall)
+    const {chance} = this.#ground
+    this.disk.parts.clear()
+    while (!signal.aborted) {
+      const host = await this.#join(life, journal, clock, signal)
+      const removed = new AbortController()
+      const agent = new Agent({
+        identity: this.#identity(host),
+        journal,
+        volumes,
+        runtime,
+        usage: async () => {
+          await life.pass('usage')
+          return {diskTotalBytes: 100, diskFreeBytes: 50, memoryAvailableBytes: 1, load: 0}
+        },
+        dial: this.#dial(host, life),
+        deliverLog: async (build, architecture, text) => {
+          if (!life.touch('deliverLog')) return
+          const deliver = this.#fleet.request(this.spec.place, (fleet) =>
+            fleet.storeLog(host, build, architecture as Architecture, text),
+          )
+          await life.awaits(deliver.catch(unlessUnwanted))
+        },
+        clock,
+        random: chance.ids,
+        log: silentLog,
+        policy: this.spec.policy,
+        onRefused: (code) => {
+          if (code === 'removed') removed.abort(new Error('removed'))
+        },
+      })
+      await agent.run(AbortSignal.any([signal, removed.signal]))
+      if (removed.signal.aborted) journal.setFact('identity', '')
+    }
+  }
+
+  #identity(host: HostId) {
+    const {place, architecture, slots} = this.spec
+    const facts = {cpus: 4, memoryBytes: 8_000_000_000, operatingSystem: 'none', volumeDrivers: ['local']}
+    const agentInstance = this.#ground.chance.ids.uuid()
+    const bootId = `${place}-boot-${this.#boots}`
+    return {protocol: 1, version: '0', host, name: place, bootId, agentInstance, architecture, slots, ...facts}
+  }
+
+  /** The identity of an earlier join, or of a new one, which is tried until it succeeds. */
+  async #join(life: Life, journal: Journal, clock: Clock, signal: AbortSignal): Promise<HostId> {
+    const {place, architecture} = this.spec
+    const known = journal.fact('identity')
+    if (known) return known as HostId
+    const id = `h-${this.#ground.chance.ids.name(8)}` as HostId
+    for (;;) {
+      if (life.touch('join')) {
+        const joining = this.#fleet.request(place, (fleet) =>
+          fleet.registerHost({id, name: place, architecture, joinedBy: 'a join token'}),
+        )
+        const isJoined = await life.awaits(joining.then(() => true).catch(() => false))
+        if (isJoined) break
+      }
+      await clock.sleep(joinAgainMs, signal)
+    }
+    journal.resetApplied()
+    journal.setFact('identity', id)
+    return id
+  }
+
+  #dial(host: HostId, life: Life): Dial {
+    return async () => {
+      await life.pass('dial')
+      const closed = Promise.withResolvers<string>()
+      const early: string[] = []
+      let listener = (text: string): void => void early.push(text)
+      const opening = this.#fleet.openChannel(host, {
+        place: this.spec.place,
+        silenceMs,
+        isAwake: () => life.isAwake,
+        onFrame: (text) => life.hear(() => listener(text)),
+        onClosed: (reason) => life.hear(() => closed.resolve(reason)),
+      })
+      const connection = await life.awaits(opening)
+      life.onEnd(() => (this.#isPowered ? connection.close(0, 'connection reset by peer') : connection.vanish(0)))
+      const wire: Wire = {
+        send: (text) => {
+          if (life.touch('send')) connection.send(0, text)
+        },
+        onText: (each) => {
+          listener = each
+          for (const text of early.splice(0)) each(text)
+        },
+        closed: closed.promise,
+        close: (reason) => {
+          if (life.touch('close')) connection.close(0, reason)
+        },
+      }
+      return wire
+    }
+  }
+}
+
+/** The fleet knows the build or its host no more: there is no one to keep the log for. */
+const unlessUnwanted = (error: unknown): void => {
+  if (!(error instanceof Error && 'status' in error && error.status === 404)) throw error
+}
