@@ -150,7 +150,7 @@ export class Client {
     const at = this.#deps.hosts.find(({spec}) => to.endpoints.some(({address}) => address === spec.place))
     if (!at) throw new LostError(`host ${host} is not to be found`)
     await life.awaits(network.travel(name, at.spec.place))
-    const connection = at.builders.connect(to.endpoints[0]?.port ?? 0, to)
+    const connection = at.builders.connect(to.endpoints[0]?.port ?? 0, {...to, publicKey: name})
     this.#open.add(connection)
     this.#watchOver(connection, at)
     try {

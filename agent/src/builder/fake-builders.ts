@@ -70,19 +70,22 @@ export class FakeBuilders {
     for (let port = firstPort; ; port++) if (!taken.some((endpoint) => endpoint.port === port)) return port
   }
 
-  /** TLS both ways: the builder must have the CA that the client expects, and have signed its certificate, which must be of today. */
-  connect(port: number, {caPem, certificatePem}: {caPem: string; certificatePem: string | null}): FakeConnection {
+  /** TLS both ways: the builder has the CA that the client expects, and has signed the certificate of this client's key not long ago. */
+  connect(
+    port: number,
+    {caPem, certificatePem, publicKey}: {caPem: string; certificatePem: string | null; publicKey: string},
+  ): FakeConnection {
     const found = [...this.all.values()].find(({endpoints}) => endpoints.some((endpoint) => endpoint.port === port))
     const daemon = found?.daemon
     if (daemon?.state !== 'serving') throw new FakeConnectError(`nobody listens on port ${port}`)
     const certificate = certificatePem === null ? null : (JSON.parse(certificatePem) as FakeCertificate)
     const now = this.deps.clock.now()
-    const isSigned = found?.caPem === caPem && certificate?.caPem === caPem
+    const isSigned = found?.caPem === caPem && certificate?.caPem === caPem && certificate.publicKey === publicKey
     if (certificate && isSigned && certificate.notBefore <= now && now <= certificate.notAfter) {
-      return daemon.accept(certificate.publicKey)
+      return daemon.accept(publicKey)
     }
     const {builder} = daemon.spec
-    this.deps.onEvent({type: 'refused', builder, publicKey: certificate?.publicKey ?? 'none'})
+    this.deps.onEvent({type: 'refused', builder, publicKey})
     throw new FakeConnectError(`builder ${builder} does not accept this certificate`)
   }
 

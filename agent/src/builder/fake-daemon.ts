@@ -24,6 +24,7 @@ export type FakeTrouble = {
   readonly unmounted: boolean
   readonly startFault: string | null
 }
+const stepBytes = 4096
 export const noTrouble: FakeTrouble = {synced: true, unmounted: true, startFault: null}
 
 /** A client's connection; its certificate has been looked at. */
@@ -127,25 +128,32 @@ export class FakeDaemon {
   }
 
   async #boot(): Promise<{mountMs: number; startMs: number}> {
-    const {disk, pace} = this.deps
-    const {builder, device} = this.spec
-    const {mountMs, startMs} = pace()
+    const {builder} = this.spec
+    const {mountMs, startMs} = this.deps.pace()
     this.note({type: 'launched', builder})
     try {
       await this.sleep(mountMs)
-      disk.mount(device, builder)
+      this.#mount()
       this.#readCache()
       await this.sleep(startMs)
       if (this.trouble.startFault !== null) throw new Error(this.trouble.startFault)
       if (this.state !== 'starting') throw new Error('it was told to end')
     } catch (cause) {
-      const said = cause instanceof Error ? cause.message : String(cause)
+      const said = messageOf(cause)
       if (this.state === 'starting') await this.#leave({lockGone: true, said})
       throw new BuilderStartError(`buildkitd did not start: ${said}`, {cause})
     }
     this.state = 'serving'
     this.note({type: 'ready', builder})
     return {mountMs, startMs}
+  }
+
+  #mount(): void {
+    try {
+      this.deps.disk.mount(this.spec.device, this.spec.builder)
+    } catch (cause) {
+      throw new Error(`the volume could not be mounted: ${messageOf(cause)}`, {cause})
+    }
   }
 
   /** What the index lists must be there. */
@@ -166,10 +174,24 @@ export class FakeDaemon {
   }
 
   writeStep(name: string): void {
-    const {disk} = this.deps
     this.#cached.add(name)
-    disk.write(this.spec.device, `step ${name}`, name)
-    disk.write(this.spec.device, 'index', JSON.stringify([...this.#cached]))
+    this.deps.disk.write(this.spec.device, `step ${name}`, name)
+    this.#writeIndex()
+  }
+
+  #writeIndex(): void {
+    this.deps.disk.write(this.spec.device, 'index', JSON.stringify([...this.#cached]))
+  }
+
+  get usedBytes(): number {
+    return stepBytes * this.#cached.size
+  }
+
+  /** The oldest steps go first. */
+  prune(maxUsedSpaceBytes: number): void {
+    if (this.usedBytes <= maxUsedSpaceBytes) return
+    for (const name of this.#cached) if (this.usedBytes > maxUsedSpaceBytes) this.#cached.delete(name)
+    this.#writeIndex()
   }
 
   accept(publicKey: string): FakeConnection {
@@ -236,3 +258,5 @@ export class FakeDaemon {
     this.note({type: 'ended', builder: this.spec.builder, exit})
   }
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -31,7 +31,14 @@ export const solve = async (daemon: FakeDaemon, connection: FakeConnection, what
   const by = ended && !isLost ? 'build' : (connection.endedBy ?? 'daemon')
   daemon.active.delete(ref)
   const buildMs = clock.monotonic() - began
-  if (state) daemon.records.set(ref, {...recordOf(what, state, cached.count), ref, startedAtMs, buildMs, exportMs: 0})
+  if (state)
+    daemon.records.set(ref, {
+      ...recordOf(daemon, what, {state, cached: cached.count}),
+      ref,
+      startedAtMs,
+      buildMs,
+      exportMs: 0,
+    })
   daemon.note({type: 'solveEnded', builder, publicKey, ref, state, by})
   if (!ended || isLost) throw new Error(`the connection was ended by the ${by}`)
   return ended
@@ -59,16 +66,17 @@ const runSteps = async (
 }
 
 const recordOf = (
+  {spec}: FakeDaemon,
   {steps, end}: FakeSolve,
-  state: FinalState,
-  cached: number,
+  {state, cached}: {state: FinalState; cached: number},
 ): Pick<BuildRecord, 'state' | 'reason' | 'steps' | 'failedStep'> => {
   const counts = {total: steps.length, cached}
   if (state !== 'failed')
     return {state, reason: state === 'cancelled' ? 'cancelled' : null, steps: counts, failedStep: null}
   const exitCode = end === 'outOfMemory' ? 137 : 7
   const said = `process "/bin/sh -c …" did not complete successfully: exit code: ${exitCode}`
-  const reason = end === 'outOfMemory' ? `out of memory: the step passed the builder's limit (${said})` : said
+  const limit = `${Math.round(spec.limits.memoryBytes / 1024 ** 2)} MiB`
+  const reason = end === 'outOfMemory' ? `out of memory: the limit of this builder is ${limit} (${said})` : said
   const failedStep = {name: steps.at(-1)?.name ?? '', number: steps.length, of: steps.length, exitCode}
   return {state, reason, steps: counts, failedStep}
 }

@@ -18,13 +18,15 @@ const minuteMs = 60_000
 /** An agent's view of the fake builders; behaves as the real runtime does, and passes the same contract suite. */
 export const createFakeRuntime = ({
   builders,
+  clock = builders.deps.clock,
   step = async () => undefined,
 }: {
   builders: FakeBuilders
+  clock?: Clock
   step?: FakeRuntimeStep
 }): BuilderRuntime => {
-  const {all, deps} = builders
-  const {clock, onEvent} = deps
+  const {all} = builders
+  const {onEvent} = builders.deps
   const stepped = async <Result>(
     name: keyof BuilderRuntime,
     signal: AbortSignal,
@@ -53,7 +55,8 @@ export const createFakeRuntime = ({
       return act(daemon)
     })
   return {
-    list: (signal) => stepped('list', signal, () => [...all].map(([builder, found]) => see(builder, found))),
+    list: (watched, signal) =>
+      stepped('list', signal, () => [...all].map(([builder, found]) => see(builder, found, watched.size > 0))),
     start: (spec, signal) =>
       stepped('start', signal, async () => {
         if (!builders.makeDirectory(spec.builder))
@@ -84,8 +87,9 @@ export const createFakeRuntime = ({
     forgetRecords: (builder, signal) => asked('forgetRecords', builder, signal, ({records}) => records.clear()),
     closeConnections: (builder, signal) =>
       stepped('closeConnections', signal, () => all.get(builder)?.daemon?.endConnections('agent')),
-    usedBytes: (builder, signal) => asked('usedBytes', builder, signal, () => 4096),
-    prune: (builder, _maxUsedSpaceBytes, signal) => asked('prune', builder, signal, () => undefined),
+    usedBytes: (builder, signal) => asked('usedBytes', builder, signal, (daemon) => daemon.usedBytes),
+    prune: (builder, maxUsedSpaceBytes, signal) =>
+      asked('prune', builder, signal, (daemon) => daemon.prune(maxUsedSpaceBytes)),
     stop: (builder, deadlineMs, signal) => stepped('stop', signal, () => stop(builder, deadlineMs, builders, signal)),
     remove: (builder, signal) =>
       stepped('remove', signal, () => {
@@ -95,14 +99,14 @@ export const createFakeRuntime = ({
   }
 }
 
-const see = (builder: BuilderId, {daemon, endpoints, caPem}: FakeBuilder): SeenBuilder => ({
+const see = (builder: BuilderId, {daemon, endpoints, caPem}: FakeBuilder, isWatched: boolean): SeenBuilder => ({
   builder,
   running: daemon?.runs === true,
   endpoints,
   caPem,
   exit: daemon?.exit ?? null,
   leftovers: true,
-  connections: daemon?.connections.size ?? 0,
+  connections: isWatched ? (daemon?.connections.size ?? 0) : 0,
 })
 
 const stop = async (
