@@ -1,214 +1,232 @@
-import type {DesiredBuilder, DesiredCopy} from '@hearth/proto/desired'
-import type {BuilderId, BuildId, CopyId, Epoch, GenerationId, LeaseId, ProjectId} from '@hearth/proto/ids'
+import type {BuilderId} from '@hearth/proto/ids'
 import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
-import type {SeenBuilder} from '../builder/runtime.ts'
 import type {JournalBuilder} from '../store/journal.ts'
-import {type PlanInput, plan} from './plan.ts'
+import {anyInput} from './fake-input.ts'
+import {type Action, type BuilderAction, type PlanInput, plan} from './plan.ts'
 
-const copies = ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002'] as CopyId[]
-const policy = {clientGoneMs: 15_000, clientNeverSeenMs: 75_000, unclaimedAfterMs: 1_800_000}
+type Case<Type extends BuilderAction['type']> = {
+  readonly act: Extract<BuilderAction, {type: Type}>
+  readonly row: JournalBuilder
+  readonly world: PlanInput
+}
 
-const desired: fc.Arbitrary<DesiredBuilder> = fc.record({
-  builder: fc.constant('x' as BuilderId),
-  project: fc.constant('p' as ProjectId),
-  architecture: fc.constant('amd64' as const),
-  trust: fc.constant('trusted' as const),
-  copy: fc.constantFrom(...copies),
-  epoch: fc.integer({min: 1, max: 3}) as fc.Arbitrary<Epoch>,
-  limits: fc.constant({cpuWeight: 100, memoryBytes: 1}),
-  maxUsedSpaceBytes: fc.constant(1),
-  lease: fc.option(
-    fc.record({
-      build: fc.constant('b' as BuildId),
-      lease: fc.constantFrom('l1', 'l2') as fc.Arbitrary<LeaseId>,
-      clients: fc.constant([]),
-      finishing: fc.boolean(),
-      cancel: fc.option(fc.constant('why')),
-    }),
-  ),
-  want: fc.constantFrom('ready' as const, 'terminated' as const),
-  reason: fc.constant('idle'),
-  seal: fc.option(fc.constant('g2' as GenerationId)),
-})
-const row = fc.record({
-  desired,
-  listed: fc.boolean(),
-  attachIntended: fc.boolean(),
-  startIntended: fc.boolean(),
-  startDone: fc.boolean(),
-  lease: fc.option(
-    fc.record({
-      build: fc.constant('b' as BuildId),
-      lease: fc.constantFrom('l1', 'l2') as fc.Arbitrary<LeaseId>,
-      certificates: fc.constant([]),
-    }),
-  ),
-  outcomes: fc.constant([]),
-  timingsMs: fc.constant({}),
-  fault: fc.option(fc.constant({code: 'c', message: 'm'})),
-  usedBytes: fc.constant(null),
-  leftClean: fc.option(fc.record({clean: fc.boolean(), reason: fc.constant('r')})),
-  detached: fc.boolean(),
-  released: fc.option(fc.record({clean: fc.boolean(), reason: fc.constant('r'), generation: fc.constant(null)})),
-})
-const seen = fc.record({
-  running: fc.boolean(),
-  exit: fc.option(
-    fc.record({lockGone: fc.boolean(), synced: fc.boolean(), unmounted: fc.boolean(), said: fc.string()}),
-  ),
-  connections: fc.integer({min: 0, max: 2}),
-})
-const someBuilders = ['b1', 'b2', 'b3'] as BuilderId[]
+const always = (look: (world: PlanInput) => void) => fc.assert(fc.property(anyInput, look), {numRuns: 1000})
 
-const input: fc.Arbitrary<PlanInput> = fc
-  .record({
-    rows: fc.array(row, {maxLength: 3}),
-    seen: fc.array(fc.option(seen), {minLength: 3, maxLength: 3}),
-    attached: fc.subarray(copies),
-    present: fc.subarray(copies),
-    from: fc.option(fc.constant('g1' as GenerationId)),
-    generations: fc.subarray(['g1', 'g2'] as GenerationId[]),
-    wantCopy: fc.constantFrom('present' as const, 'absent' as const),
-    idleMs: fc.constantFrom(0, 20_000, 2_000_000),
-    everConnected: fc.boolean(),
-  })
-  .map((world) => ({
-    builders: world.rows.map((each, index): JournalBuilder => ({...each, builder: someBuilders[index] as BuilderId})),
-    seen: new Map(
-      someBuilders.flatMap((builder, index) => {
-        const one = world.seen[index]
-        return one
-          ? [[builder, {...one, builder, endpoints: [], caPem: null, leftovers: true} satisfies SeenBuilder]]
-          : []
-      }),
-    ),
-    attached: new Set(world.attached),
-    copies: new Set(world.present),
-    generations: new Set(world.generations),
-    desiredCopies: copies.map(
-      (copy): DesiredCopy => ({
-        copy,
-        project: 'p' as ProjectId,
-        architecture: 'amd64',
-        from: world.from,
-        filesystem: copy,
-        sizeBytes: 1,
-        want: world.wantCopy,
-      }),
-    ),
-    desiredGenerations: [{generation: 'g1' as GenerationId, want: 'absent' as const}],
-    idle: new Map(someBuilders.map((builder) => [builder, {forMs: world.idleMs, everConnected: world.everConnected}])),
-    policy,
-  }))
+const seenOf = ({row, world}: {row: JournalBuilder; world: PlanInput}) => world.seen.get(row.builder)
+const runs = (each: {row: JournalBuilder; world: PlanInput}) => seenOf(each)?.running === true
+const idleMs = ({row, world}: {row: JournalBuilder; world: PlanInput}) => world.idle.get(row.builder)?.forMs ?? 0
+const isHeld = ({row, world}: {row: JournalBuilder; world: PlanInput}) =>
+  world.builders.some(
+    ({builder, desired, released}) => builder !== row.builder && desired.copy === row.desired.copy && !released,
+  )
+const copyOf = ({row, world}: {row: JournalBuilder; world: PlanInput}) =>
+  world.desiredCopies.find(({copy}) => copy === row.desired.copy)
+
+/** Someone wants it ended, it has failed, it has ended already, or nobody has claimed it for long. */
+const hasReasonToEnd = (each: {row: JournalBuilder; world: PlanInput}) => {
+  const {desired, fault, leftClean, listed} = each.row
+  const unclaimed = !listed && idleMs(each) >= each.world.policy.unclaimedAfterMs
+  return desired.want === 'terminated' || fault !== null || leftClean !== null || unclaimed
+}
+const mayStart = (each: {row: JournalBuilder; world: PlanInput}) =>
+  !hasReasonToEnd(each) && !each.row.startIntended && each.row.listed && !runs(each) && !isHeld(each)
+
+/** When each act is right: what it would lose, double or leave behind at any other time. */
+const isRight: {readonly [Type in BuilderAction['type']]: (each: Case<Type>) => boolean} = {
+  createCopy: (each) => {
+    const {act, row, world} = each
+    const isNew = row.desired.epoch === 1 && !world.copies.has(row.desired.copy)
+    const canBeMade = act.copy.from === null || world.generations.has(act.copy.from)
+    return mayStart(each) && isNew && canBeMade && act.copy === copyOf(each)
+  },
+  attach: (each) =>
+    mayStart(each) &&
+    each.world.copies.has(each.row.desired.copy) &&
+    !(each.row.attachIntended && each.world.attached.has(each.row.desired.copy)) &&
+    each.act.filesystem === copyOf(each)?.filesystem,
+  start: (each) => mayStart(each) && each.row.attachIntended && each.world.attached.has(each.row.desired.copy),
+  adopt: (each) => !hasReasonToEnd(each) && runs(each) && !each.row.startDone,
+  openLease: (each) => {
+    const {startDone, listed, lease, desired, outcomes} = each.row
+    const isOver = outcomes.some((outcome) => outcome.lease === desired.lease?.lease)
+    return !hasReasonToEnd(each) && runs(each) && startDone && listed && !lease && desired.lease !== null && !isOver
+  },
+  endLease: (each) => {
+    const {act, row, world} = each
+    const {everConnected = false} = world.idle.get(row.builder) ?? {}
+    const patience = everConnected ? world.policy.clientGoneMs : world.policy.clientNeverSeenMs
+    const isGone = seenOf(each)?.connections === 0 && idleMs(each) >= patience
+    const other = row.listed && row.desired.lease?.lease !== row.lease?.lease
+    const isUnwanted = hasReasonToEnd(each) || other || (row.listed && row.desired.lease?.cancel !== null)
+    if (act.force !== null) return row.lease !== null && isUnwanted
+    return row.lease !== null && (isGone || (row.listed && row.desired.lease?.finishing === true))
+  },
+  fail: (each) => {
+    const {row, world, act} = each
+    const reasons: Record<string, boolean> = {
+      'builder-died': row.startIntended,
+      unclaimed: !row.listed,
+      'copy-unknown': !copyOf(each),
+      'copy-missing': !world.copies.has(row.desired.copy) && row.desired.epoch > 1,
+      'generation-missing': !world.generations.has(copyOf(each)?.from ?? ('' as never)),
+    }
+    return !hasReasonToEnd(each) && !runs(each) && reasons[act.fault.code] === true
+  },
+  stop: (each) => hasReasonToEnd(each) && runs(each) && each.row.lease === null,
+  noteExit: (each) => hasReasonToEnd(each) && !runs(each) && each.row.lease === null && each.row.leftClean === null,
+  detach: ({row, world}) =>
+    !runs({row, world}) && row.leftClean !== null && row.lease === null && row.attachIntended && !row.detached,
+  release: ({act, row, world}) => {
+    const isProven = !runs({row, world}) && row.leftClean !== null && (row.detached || !row.attachIntended)
+    return isProven && act.seal === (row.leftClean?.clean && row.startDone ? row.desired.seal : null)
+  },
+  remove: ({row, world}) => row.released !== null && world.seen.has(row.builder),
+  forget: ({row, world}) => row.released !== null && !row.listed && !world.seen.has(row.builder),
+}
 
 const actsOf = (world: PlanInput) =>
-  plan(world).flatMap((action) => (action.on === 'builder' ? [{builder: action.builder, act: action.do}] : []))
+  plan(world).flatMap((action) => {
+    if (action.on !== 'builder') return []
+    return [{act: action.do, row: rowOf(world, action.builder), world}]
+  })
 const rowOf = (world: PlanInput, builder: BuilderId) =>
   world.builders.find((each) => each.builder === builder) as JournalBuilder
 
 describe('plan', () => {
+  it('does each thing only when it is right', () => {
+    const done = new Set<string>()
+    always((world) => {
+      for (const each of actsOf(world)) {
+        const judge = isRight[each.act.type] as (each: Case<BuilderAction['type']>) => boolean
+        expect(judge(each), JSON.stringify({act: each.act, row: each.row})).toBe(true)
+        expect(each.row.released !== null).toBe(each.act.type === 'remove' || each.act.type === 'forget')
+        done.add(each.act.type)
+      }
+    })
+    expect([...done].toSorted()).toEqual(Object.keys(isRight).toSorted())
+  })
+
   it('gives each thing at most one action', () => {
-    fc.assert(
-      fc.property(input, (world) => {
-        const keys = plan(world).map((action) =>
-          JSON.stringify({...action, do: undefined, on: action.on.replace('orphanCopy', 'deleteCopy')}),
-        )
-        expect(new Set(keys).size).toBe(keys.length)
-      }),
-    )
+    always((world) => {
+      const keys = plan(world).map((action) =>
+        JSON.stringify({...action, do: undefined, on: action.on.replace('orphanCopy', 'deleteCopy')}),
+      )
+      expect(new Set(keys).size).toBe(keys.length)
+    })
   })
 
-  it('seals only what was started, left clean by proof, and is detached', () => {
-    fc.assert(
-      fc.property(input, (world) => {
-        for (const {builder, act} of actsOf(world)) {
-          if (act.type !== 'release') continue
-          const {leftClean, detached, attachIntended, startDone} = rowOf(world, builder)
-          expect(detached || !attachIntended).toBe(true)
-          if (act.seal) expect({clean: leftClean?.clean, startDone}).toEqual({clean: true, startDone: true})
+  it('takes away only what no builder holds and no one wants', () => {
+    always((world) => {
+      for (const action of plan(world)) {
+        if (action.on === 'orphan') expect(world.builders.map(({builder}) => builder)).not.toContain(action.builder)
+        if (action.on === 'orphanCopy' || action.on === 'deleteCopy') {
+          const holder = world.builders.find(({desired, released}) => desired.copy === action.copy && !released)
+          expect(holder).toBeUndefined()
+          expect(world.attached.has(action.copy)).toBe(action.on === 'orphanCopy')
         }
-      }),
-    )
+        if (action.on !== 'deleteCopy') continue
+        expect(world.desiredCopies.find(({copy}) => copy === action.copy)?.want).toBe('absent')
+      }
+    })
   })
 
-  it('ends nothing because a list lacks it', () => {
-    fc.assert(
-      fc.property(input, (world) => {
-        const patient: PlanInput = {
-          ...world,
-          idle: new Map(),
-          builders: world.builders.map((each) => ({
-            ...each,
-            listed: false,
-            fault: null,
-            leftClean: null,
-            released: null,
-            desired: {...each.desired, want: 'ready'},
-          })),
-        }
-        for (const {builder, act} of actsOf(patient))
-          if (patient.seen.get(builder)?.running) expect(act.type).toBe('adopt')
-      }),
-    )
-  })
-
-  it('attaches a copy only while nobody else holds it', () => {
-    fc.assert(
-      fc.property(input, (world) => {
-        for (const {builder, act} of actsOf(world)) {
-          if (act.type !== 'attach' && act.type !== 'start' && act.type !== 'createCopy') continue
-          const {copy} = rowOf(world, builder).desired
-          const others = world.builders.filter(
-            (each) => each.builder !== builder && each.desired.copy === copy && !each.released,
-          )
-          expect(others).toEqual([])
-        }
-      }),
-    )
-  })
-
-  it('starts nothing that is to end, and forgets nothing that the fleet still lists', () => {
-    fc.assert(
-      fc.property(input, (world) => {
-        for (const {builder, act} of actsOf(world)) {
-          const {
-            desired: {want},
-            listed,
-            released,
-          } = rowOf(world, builder)
-          if (want === 'terminated')
-            expect(['attach', 'start', 'openLease', 'createCopy', 'adopt']).not.toContain(act.type)
-          if (act.type === 'forget')
-            expect({listed, released: released !== null}).toEqual({listed: false, released: true})
-        }
-      }),
-    )
-  })
-
-  it('deletes no copy that is attached or held by a builder', () => {
-    fc.assert(
-      fc.property(input, (world) => {
-        for (const action of plan(world)) {
-          if (action.on !== 'deleteCopy') continue
-          expect(world.attached.has(action.copy)).toBe(false)
-          expect(world.builders.some((each) => each.desired.copy === action.copy && !each.released)).toBe(false)
-        }
-      }),
-    )
-  })
-
-  it('goes on until a builder that is to end is released, whatever state it was found in', () => {
-    fc.assert(
-      fc.property(input, (world) => {
-        const ending = world.builders.map((each) => ({
+  it('leaves a running builder and its lease alone when no list names it', () => {
+    always((world) => {
+      const forgotten = world.builders.map(
+        (each): JournalBuilder => ({
           ...each,
-          desired: {...each.desired, want: 'terminated' as const},
-        }))
-        for (const each of actsOf({...world, builders: ending})) expect(each.act.type).not.toBe('fail')
-        for (const each of ending.filter(({released}) => !released))
-          expect(actsOf({...world, builders: ending}).some(({builder}) => builder === each.builder)).toBe(true)
-      }),
-    )
+          ...{listed: false, fault: null, leftClean: null, released: null, startDone: true},
+          desired: {...each.desired, want: 'ready'},
+        }),
+      )
+      const connected = new Map([...world.seen].map(([builder, seen]) => [builder, {...seen, connections: 1}]))
+      const acts = actsOf({...world, builders: forgotten, seen: connected, idle: new Map()})
+      expect(acts.filter(runs).map(({act}) => act)).toEqual([])
+    })
+  })
+
+  it('goes on until all is as it should be, wherever it begins', () => {
+    always((begin) => {
+      let world = begin
+      for (let round = 0; plan(world).length > 0; round++) {
+        expect(round, JSON.stringify(plan(world))).toBeLessThan(20)
+        for (const action of plan(world)) world = after(world, action)
+      }
+      const held = new Set(world.builders.filter(({released}) => !released).map(({desired}) => desired.copy))
+      expect([...world.attached].filter((copy) => !held.has(copy))).toEqual([])
+      for (const row of world.builders) {
+        const each = {row, world}
+        const isReady = row.startDone && runs(each)
+        const waits = !runs(each) && isHeld(each) && !hasReasonToEnd(each)
+        const isOver = row.released !== null && row.listed && !world.seen.has(row.builder)
+        expect([isReady, waits, isOver].filter(Boolean), JSON.stringify(row)).toHaveLength(1)
+      }
+    })
   })
 })
+
+/** The host after an action that succeeded. */
+const after = (world: PlanInput, action: Action): PlanInput => {
+  const without = <K, V>(map: ReadonlyMap<K, V>, key: K) => new Map([...map].filter(([each]) => each !== key))
+  const less = <T>(set: ReadonlySet<T>, item: T) => new Set([...set].filter((each) => each !== item))
+  switch (action.on) {
+    case 'orphan':
+      return {...world, seen: without(world.seen, action.builder)}
+    case 'orphanCopy':
+      return {...world, attached: less(world.attached, action.copy)}
+    case 'deleteCopy':
+      return {...world, copies: less(world.copies, action.copy)}
+    case 'deleteGeneration':
+      return {...world, generations: less(world.generations, action.generation)}
+    case 'builder':
+      return afterAct(world, rowOf(world, action.builder), action.do)
+  }
+}
+
+const afterAct = (world: PlanInput, row: JournalBuilder, act: BuilderAction): PlanInput => {
+  const {builder, desired} = row
+  const noted = (change: Partial<JournalBuilder>): PlanInput => ({
+    ...world,
+    builders: world.builders.map((each) => (each.builder === builder ? {...each, ...change} : each)),
+  })
+  const shown = (running: boolean | null) => {
+    const rest = [...world.seen].filter(([each]) => each !== builder)
+    const base = {builder, endpoints: [], caPem: null, exit: null, leftovers: true, connections: 0}
+    return new Map(running === null ? rest : [...rest, [builder, {...base, running}] as const])
+  }
+  switch (act.type) {
+    case 'createCopy':
+      return {...world, copies: new Set([...world.copies, act.copy.copy])}
+    case 'attach':
+      return {...noted({attachIntended: true}), attached: new Set([...world.attached, desired.copy])}
+    case 'start':
+      return {...noted({startIntended: true, startDone: true}), seen: shown(true)}
+    case 'adopt':
+      return noted({startDone: true})
+    case 'openLease':
+      return noted({lease: {...(desired.lease as NonNullable<typeof desired.lease>), certificates: []}})
+    case 'endLease': {
+      const lease = row.lease as NonNullable<typeof row.lease>
+      const none = {reason: null, steps: null, failedStep: null, buildMs: null, exportMs: null}
+      return noted({lease: null, outcomes: [{...none, build: lease.build, lease: lease.lease, state: 'succeeded'}]})
+    }
+    case 'fail':
+      return noted({fault: act.fault})
+    case 'stop':
+      return {...world, seen: shown(false)}
+    case 'noteExit':
+      return noted({leftClean: {clean: true, reason: ''}})
+    case 'detach':
+      return {
+        ...noted({detached: true}),
+        attached: new Set([...world.attached].filter((copy) => copy !== desired.copy)),
+      }
+    case 'release':
+      return noted({released: {clean: true, reason: '', generation: act.seal}})
+    case 'remove':
+      return {...world, seen: shown(null)}
+    case 'forget':
+      return {...world, builders: world.builders.filter((each) => each.builder !== builder)}
+  }
+}

@@ -1,0 +1,114 @@
+import type {DesiredBuilder, DesiredCopy} from '@hearth/proto/desired'
+import type {BuilderId, BuildId, CopyId, Epoch, GenerationId, LeaseId, ProjectId} from '@hearth/proto/ids'
+import fc from 'fast-check'
+import type {SeenBuilder} from '../builder/runtime.ts'
+import type {JournalBuilder} from '../store/journal.ts'
+import type {PlanInput} from './plan.ts'
+
+// For tests: any host that a plan could be asked about, also ones that no history leads to.
+
+const copies = ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002'] as CopyId[]
+const someBuilders = ['b1', 'b2', 'b3'] as BuilderId[]
+export const policy = {clientGoneMs: 15_000, clientNeverSeenMs: 75_000, unclaimedAfterMs: 1_800_000}
+
+/** As often null as not: what stands behind a rare null would hardly be tried. */
+const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, {freq: 2})
+const leaseId = fc.constantFrom('l1' as LeaseId, 'l2' as LeaseId)
+const build = fc.constant('b' as BuildId)
+
+const desired: fc.Arbitrary<DesiredBuilder> = fc.record({
+  builder: fc.constant('x' as BuilderId),
+  project: fc.constant('p' as ProjectId),
+  architecture: fc.constant('amd64' as const),
+  trust: fc.constant('trusted' as const),
+  copy: fc.constantFrom(...copies),
+  epoch: fc.integer({min: 1, max: 2}) as fc.Arbitrary<Epoch>,
+  limits: fc.constant({cpuWeight: 100, memoryBytes: 1}),
+  maxUsedSpaceBytes: fc.constant(1),
+  lease: maybe(
+    fc.record({
+      build,
+      lease: leaseId,
+      clients: fc.constant([]),
+      finishing: fc.boolean(),
+      cancel: maybe(fc.constant('why')),
+    }),
+  ),
+  want: fc.constantFrom('ready' as const, 'ready' as const, 'terminated' as const),
+  reason: fc.constant('idle'),
+  seal: maybe(fc.constant('g2' as GenerationId)),
+})
+const outcome = fc.record({
+  build,
+  lease: leaseId,
+  state: fc.constant('succeeded' as const),
+  reason: fc.constant(null),
+  steps: fc.constant(null),
+  failedStep: fc.constant(null),
+  buildMs: fc.constant(null),
+  exportMs: fc.constant(null),
+})
+const row: fc.Arbitrary<Omit<JournalBuilder, 'builder'>> = fc.record({
+  desired,
+  listed: fc.boolean(),
+  attachIntended: fc.boolean(),
+  startIntended: fc.boolean(),
+  startDone: fc.boolean(),
+  lease: maybe(fc.record({build, lease: leaseId, certificates: fc.constant([])})),
+  outcomes: fc.array(outcome, {maxLength: 1}),
+  timingsMs: fc.constant({}),
+  fault: fc.option(fc.constant({code: 'c', message: 'm'}), {freq: 2}),
+  usedBytes: fc.constant(null),
+  leftClean: maybe(fc.record({clean: fc.boolean(), reason: fc.constant('r')})),
+  detached: fc.boolean(),
+  released: maybe(fc.record({clean: fc.boolean(), reason: fc.constant('r'), generation: fc.constant(null)})),
+})
+/** A row of which nothing has ended yet: half of all, since most of what a plan does is for these. */
+const lively = row.map((each) => ({...each, fault: null, leftClean: null, released: null, detached: false}))
+const seen = fc.record({
+  running: fc.boolean(),
+  exit: maybe(fc.record({lockGone: fc.boolean(), synced: fc.boolean(), unmounted: fc.boolean(), said: fc.string()})),
+  connections: fc.integer({min: 0, max: 1}),
+})
+
+export const anyInput: fc.Arbitrary<PlanInput> = fc
+  .record({
+    rows: fc.array(fc.oneof(row, lively), {maxLength: 3}),
+    seen: fc.array(maybe(seen), {minLength: 3, maxLength: 3}),
+    attached: fc.subarray(copies),
+    present: fc.subarray(copies),
+    from: maybe(fc.constant('g1' as GenerationId)),
+    generations: fc.subarray(['g1', 'g2'] as GenerationId[]),
+    wantCopies: fc.array(fc.constantFrom('present' as const, 'absent' as const), {minLength: 2, maxLength: 2}),
+    told: fc.subarray(copies),
+    idleMs: fc.constantFrom(0, 20_000, 2_000_000),
+    everConnected: fc.boolean(),
+  })
+  .map((world) => ({
+    builders: world.rows.map((each, index): JournalBuilder => ({...each, builder: someBuilders[index] as BuilderId})),
+    seen: new Map(
+      someBuilders.flatMap((builder, index) => {
+        const one = world.seen[index]
+        return one
+          ? [[builder, {...one, builder, endpoints: [], caPem: null, leftovers: true} satisfies SeenBuilder]]
+          : []
+      }),
+    ),
+    attached: new Set(world.attached),
+    copies: new Set(world.present),
+    generations: new Set(world.generations),
+    desiredCopies: world.told.map(
+      (copy, index): DesiredCopy => ({
+        copy,
+        project: 'p' as ProjectId,
+        architecture: 'amd64',
+        from: world.from,
+        filesystem: copy,
+        sizeBytes: 1,
+        want: world.wantCopies[index] ?? 'present',
+      }),
+    ),
+    desiredGenerations: [{generation: 'g1' as GenerationId, want: 'absent' as const}],
+    idle: new Map(someBuilders.map((builder) => [builder, {forMs: world.idleMs, everConnected: world.everConnected}])),
+    policy,
+  }))
