@@ -1,7 +1,7 @@
 // Plants one violation of each house rule and looks whether the linters find it: a rule that is misspelt, or whose files
 // moved away from its pattern, would otherwise pass in silence.
 import {execFileSync, spawnSync} from 'node:child_process'
-import {cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
+import {cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {dirname, join, relative} from 'node:path'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
@@ -62,6 +62,19 @@ afterAll(() => rmSync(planted, {recursive: true}))
 
 describe('oxlint', () => testCases(oxlintCases, 'oxlint', ['--type-aware', '--format=unix']))
 describe('biome', () => testCases(biomeCases, 'biome', ['lint', '--reporter=github', '--max-diagnostics=none']))
+
+describe('decision files', () => {
+  const sources = execFileSync('git', ['ls-files', 'agent/src', 'fleet/src'], {cwd: root, encoding: 'utf8'}).split('\n')
+  const decides = /\/(?:[\w-]+-)?(?:plan|transition|place|decide|desired|state|unneeded-mounts|outcome)\.ts$/
+  // the command line's plan reads files: it prepares a build and decides nothing that others rely on
+  const files = sources.filter((path) => decides.test(path) && !path.startsWith('fleet/src/cli/'))
+
+  test.each(files)('%s has a property test beside it', (path) => {
+    expect(readFileSync(join(root, path.replace(/\.ts$/, '.test.ts')), 'utf8')).toMatch(/from 'fast-check'/)
+  })
+
+  test('are found', () => expect(files.length).toBeGreaterThan(6))
+})
 
 function testCases(cases: readonly Case[], linter: string, args: readonly string[]) {
   const folder = join(planted, linter)

@@ -10,19 +10,17 @@ const path = fc.oneof(
   {weight: 2, arbitrary: fc.tuple(fc.constantFrom(...system), part).map((parts) => parts.join('/'))},
   {weight: 1, arbitrary: fc.constantFrom('/', ...system)},
 )
-const mounts = fc
-  .array(path, {maxLength: 12})
-  .map((points) =>
-    points.map(
-      (mountPoint, index): Mount => ({
-        device: `7:${index}`,
-        root: '/',
-        mountPoint,
-        fileSystem: 'xfs',
-        source: `/dev/loop${index}`,
-      }),
-    ),
-  )
+const mounts = fc.array(path, {maxLength: 12}).map((points) =>
+  points.map(
+    (mountPoint, index): Mount => ({
+      device: `7:${index}`,
+      root: '/',
+      mountPoint,
+      fileSystem: 'xfs',
+      source: `/dev/loop${index}`,
+    }),
+  ),
+)
 const needed = fc.array(path, {maxLength: 4})
 
 const isWithin = (inner: string, outer: string) => inner === outer || inner.startsWith(`${outer}/`)

@@ -29,3 +29,28 @@ test('a build has succeeded only if all its leases have, and its order does not 
     }),
   )
 })
+
+test('a build is queued only while none of its leases has been placed', () => {
+  fc.assert(
+    fc.property(leases, (each) => {
+      fc.pre(each.some((one) => one.state !== 'ended'))
+      expect(buildStateOf(each).state).toBe(each.every((one) => one.state === 'queued') ? 'queued' : 'running')
+    }),
+  )
+})
+
+test('of several ends the worst is that of the build, and a lease without one is no success', () => {
+  const ended = (outcome: (typeof finalStates)[number] | null) => ({state: 'ended' as const, outcome, reason: null})
+  const worst = ['infrastructure', 'cancelled', 'failed', 'succeeded'] as const
+  for (const [index, state] of worst.entries()) {
+    expect(
+      buildStateOf(
+        [...worst]
+          .reverse()
+          .slice(0, worst.length - index)
+          .map(ended),
+      ).state,
+    ).toBe(state)
+  }
+  expect(buildStateOf([ended(null)]).state).toBe('infrastructure')
+})

@@ -47,3 +47,12 @@ test('a build that a client may be running ends only when its agent says so, or 
   expect(ending).toEqual(['outcome', 'giveUp'])
   expect(transition('ready', 'cancel')).toEqual(['ready', 'askAgent'])
 })
+
+test('a lease that goes well is placed, ready, and ends with its outcome; one that does not start is placed again', () => {
+  expect(walk(['placed', 'ready', 'outcome'])).toEqual(['queued', 'placed', 'ready', 'ended'])
+  expect(walk(['placed', 'retry', 'placed', 'ready'])).toEqual(['queued', 'placed', 'queued', 'placed', 'ready'])
+})
+
+test('a lease that no builder serves ends at once when someone wants it ended', () => {
+  for (const state of ['queued', 'placed'] as const) expect(transition(state, 'cancel')).toEqual(['ended', 'record'])
+})

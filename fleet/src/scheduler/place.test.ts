@@ -4,19 +4,23 @@ import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 import {type PlaceBuilder, type PlaceHost, type PlaceInput, place, type WaitingLease} from './place.ts'
 
-const architecture = fc.constantFrom(...architectures)
-const trust = fc.constantFrom('trusted' as const, 'untrusted' as const)
-const projects = ['web', 'api', 'docs', 'db'] as const
+// Rare are those that take no builds, and many projects: else nearly every lease would wait for the same reason.
+const often = <T, U>(usual: T, other: U) =>
+  fc.oneof({weight: 4, arbitrary: fc.constant(usual)}, {weight: 1, arbitrary: fc.constant(other)})
+const architecture = often(architectures[0], architectures[1])
+const trust = often('trusted' as const, 'untrusted' as const)
+const projects = ['web', 'api', 'docs'] as const
 const project = fc.constantFrom(...projects)
+const localWaitMs = 30_000
 
 const hosts = fc.array(
   fc.record({
     architecture,
-    online: fc.boolean(),
-    schedulable: fc.boolean(),
-    draining: fc.boolean(),
+    online: often(true, false),
+    schedulable: often(true, false),
+    draining: often(false, true),
     slots: fc.integer({min: 0, max: 4}),
-    foreign: fc.integer({min: 0, max: 2}),
+    foreign: often(0, 1),
   }),
   {maxLength: 5},
 )
@@ -26,7 +30,7 @@ const builders = fc.array(
     project,
     trust,
     use: fc.constantFrom('busy' as const, 'idle' as const, 'terminating' as const),
-    usable: fc.boolean(),
+    usable: often(true, false),
     seals: fc.boolean(),
     idleMs: fc.integer({min: 0, max: 10_000}),
   }),
@@ -86,120 +90,175 @@ const input: fc.Arbitrary<PlaceInput> = fc
       if (!host || !owner) return []
       return [{project: owner as unknown as ProjectId, architecture: host.architecture, homes: [host.host]}]
     })
-    return {hosts: allHosts, builders: allBuilders, waiting: leases, volumes, policy: {localWaitMs: 30_000}}
+    return {hosts: allHosts, builders: allBuilders, waiting: leases, volumes, policy: {localWaitMs}}
   })
+
+const always = (look: (given: PlaceInput) => void) => fc.assert(fc.property(input, look), {numRuns: 500})
+const leaseOf = (given: PlaceInput, id: LeaseId) => given.waiting.find(({lease}) => lease === id) as WaitingLease
+const isOpen = (given: PlaceInput, id: HostId) =>
+  given.hosts.some(({host, online, schedulable, draining}) => host === id && online && schedulable && !draining)
 
 describe('whatever the fleet looks like', () => {
   test('every lease is either placed or told why it waits, once', () => {
-    fc.assert(
-      fc.property(input, (given) => {
-        const {placements, waits} = place(given)
-        const answered = [...placements, ...waits].map(({lease}) => lease).sort()
-        expect(answered).toEqual(given.waiting.map(({lease}) => lease).sort())
-        for (const {why} of waits) expect(why).not.toBe('')
-      }),
-    )
+    always((given) => {
+      const {placements, waits} = place(given)
+      const answered = [...placements, ...waits].map(({lease}) => lease).sort()
+      expect(answered).toEqual(given.waiting.map(({lease}) => lease).sort())
+      for (const {why} of waits) expect(why).not.toBe('')
+    })
   })
 
   test('no host gets more builders than it has slots', () => {
-    fc.assert(
-      fc.property(input, (given) => {
-        const {placements} = place(given)
-        for (const {host, slots, foreign} of given.hosts) {
-          const fresh = placements.filter((each) => each.host === host && each.builder === null).length
-          const there = given.builders.filter((each) => each.host === host).length + foreign
-          if (fresh > 0) expect(fresh + there).toBeLessThanOrEqual(slots)
-        }
-      }),
-    )
+    always((given) => {
+      const {placements} = place(given)
+      for (const {host, slots, foreign} of given.hosts) {
+        const fresh = placements.filter((each) => each.host === host && each.builder === null).length
+        const there = given.builders.filter((each) => each.host === host).length + foreign
+        if (fresh > 0) expect(fresh + there).toBeLessThanOrEqual(slots)
+      }
+    })
   })
 
   test('nothing is placed on a host that is offline, cordoned, draining or of another architecture', () => {
-    fc.assert(
-      fc.property(input, (given) => {
-        for (const {host, lease} of place(given).placements) {
-          const on = given.hosts.find((each) => each.host === host)
-          expect(on).toMatchObject({online: true, schedulable: true, draining: false})
-          expect(on?.architecture).toBe(given.waiting.find((each) => each.lease === lease)?.architecture)
-        }
-      }),
-    )
+    always((given) => {
+      for (const {host, lease} of place(given).placements) {
+        const on = given.hosts.find((each) => each.host === host)
+        expect(on).toMatchObject({online: true, schedulable: true, draining: false})
+        expect(on?.architecture).toBe(given.waiting.find((each) => each.lease === lease)?.architecture)
+      }
+    })
   })
 
   test('a builder gets one lease at most: an idle one of that project, architecture and trust', () => {
-    fc.assert(
-      fc.property(input, (given) => {
-        const {placements, evictions} = place(given)
-        const taken = placements.flatMap(({builder}) => builder ?? [])
-        expect(new Set(taken).size).toBe(taken.length)
-        for (const {builder, lease} of placements) {
-          if (!builder) continue
-          const wanted = given.waiting.find((each) => each.lease === lease)
-          const known = given.builders.find((each) => each.builder === builder)
-          expect(known).toMatchObject({use: 'idle', usable: true, project: wanted?.project, trust: wanted?.trust})
-          expect(evictions.map((each) => each.builder)).not.toContain(builder)
-        }
-      }),
-    )
+    always((given) => {
+      const {placements, evictions} = place(given)
+      const taken = placements.flatMap(({builder}) => builder ?? [])
+      expect(new Set(taken).size).toBe(taken.length)
+      for (const {builder, lease} of placements) {
+        if (!builder) continue
+        const wanted = given.waiting.find((each) => each.lease === lease)
+        const known = given.builders.find((each) => each.builder === builder)
+        expect(known).toMatchObject({use: 'idle', usable: true, project: wanted?.project, trust: wanted?.trust})
+        expect(evictions.map((each) => each.builder)).not.toContain(builder)
+      }
+    })
   })
 
   test('a project gets one busy builder for each architecture', () => {
-    fc.assert(
-      fc.property(input, (given) => {
-        const {placements} = place(given)
-        const placed = placements.map(({lease}) => given.waiting.find((each) => each.lease === lease))
-        const busy = given.builders.filter(({use}) => use === 'busy')
-        const owners = [...placed, ...busy].map((each) => `${each?.project} ${each?.architecture}`)
-        expect(new Set(owners).size).toBe(owners.length)
-      }),
-    )
+    always((given) => {
+      const {placements} = place(given)
+      const placed = placements.map(({lease}) => given.waiting.find((each) => each.lease === lease))
+      const busy = given.builders.filter(({use}) => use === 'busy')
+      const owners = [...placed, ...busy].map((each) => `${each?.project} ${each?.architecture}`)
+      expect(new Set(owners).size).toBe(owners.length)
+    })
   })
 
   test('only idle builders are evicted, once each, and no more than there are leases that wait', () => {
-    fc.assert(
-      fc.property(input, (given) => {
-        const {evictions, waits} = place(given)
-        const evicted = evictions.map(({builder}) => builder)
-        expect(new Set(evicted).size).toBe(evicted.length)
-        expect(evicted.length).toBeLessThanOrEqual(waits.length)
-        for (const builder of evicted) expect(given.builders.find((each) => each.builder === builder)?.use).toBe('idle')
-      }),
-    )
+    always((given) => {
+      const {evictions, waits} = place(given)
+      const evicted = evictions.map(({builder}) => builder)
+      expect(new Set(evicted).size).toBe(evicted.length)
+      expect(evicted.length).toBeLessThanOrEqual(waits.length)
+      for (const builder of evicted) expect(given.builders.find((each) => each.builder === builder)?.use).toBe('idle')
+    })
   })
 
   test('a lease waits while a host that could take it has a free slot only for its cache, its project or a release', () => {
-    fc.assert(
-      fc.property(input, (given) => {
-        const {placements, waits} = place(given)
-        for (const {lease, againInMs} of waits) {
-          const wanted = given.waiting.find((each) => each.lease === lease)
-          const free = given.hosts.some(
-            ({host, architecture: its, online, schedulable, draining, slots, foreign}) =>
-              its === wanted?.architecture &&
-              online &&
-              schedulable &&
-              !draining &&
-              given.builders.filter((each) => each.host === host).length +
-                placements.filter((each) => each.host === host && each.builder === null).length +
-                foreign <
-                slots,
-          )
-          const busy = [
-            ...given.builders.filter(({use}) => use === 'busy'),
-            ...placements.map(({lease: id}) => given.waiting.find((each) => each.lease === id)),
-          ].some((each) => each?.project === wanted?.project && each?.architecture === wanted?.architecture)
-          if (free && !busy) expect(againInMs).toBeGreaterThan(0)
-        }
-      }),
-    )
+    always((given) => {
+      const {placements, waits} = place(given)
+      for (const {lease, againInMs} of waits) {
+        const wanted = given.waiting.find((each) => each.lease === lease)
+        const free = given.hosts.some(
+          ({host, architecture: its, online, schedulable, draining, slots, foreign}) =>
+            its === wanted?.architecture &&
+            online &&
+            schedulable &&
+            !draining &&
+            given.builders.filter((each) => each.host === host).length +
+              placements.filter((each) => each.host === host && each.builder === null).length +
+              foreign <
+              slots,
+        )
+        const busy = [
+          ...given.builders.filter(({use}) => use === 'busy'),
+          ...placements.map(({lease: id}) => given.waiting.find((each) => each.lease === id)),
+        ].some((each) => each?.project === wanted?.project && each?.architecture === wanted?.architecture)
+        if (free && !busy) expect(againInMs).toBeGreaterThan(0)
+      }
+    })
+  })
+
+  test('a cache is waited for: on its host, and while it is being released, but not for ever', () => {
+    always((given) => {
+      for (const {lease: id, host, builder} of place(given).placements) {
+        const lease = leaseOf(given, id)
+        if (builder || lease.waitedMs >= localWaitMs) continue
+        const {project: owner, architecture: its} = lease
+        const isTheirs = (each: {project: ProjectId; architecture: string}) =>
+          each.project === owner && each.architecture === its
+        const homes = given.volumes.find(isTheirs)?.homes ?? []
+        if (homes.length > 0) expect(homes).toContain(host)
+        const online = new Set(given.hosts.filter((each) => each.online).map((each) => each.host))
+        const leaving = given.builders.filter((each) => isTheirs(each) && each.use === 'terminating' && each.seals)
+        expect(leaving.filter((each) => online.has(each.host))).toEqual([])
+      }
+    })
+  })
+
+  test('nothing is awaited from a host that does not answer', () => {
+    always((given) => {
+      const {waits, evictions} = place(given)
+      for (const {lease: id, why} of waits.filter((wait) => wait.why.includes('being released'))) {
+        const {project: owner, architecture: its} = leaseOf(given, id)
+        const going = given.builders.filter(
+          ({builder, use}) => use === 'terminating' || evictions.some((each) => each.builder === builder),
+        )
+        const theirs = going.filter((each) => each.project === owner && each.architecture === its && each.seals)
+        const online = given.hosts.filter((each) => each.online).map((each) => each.host)
+        expect(
+          theirs.map((each) => each.host).filter((each) => online.includes(each)),
+          why,
+        ).not.toEqual([])
+      }
+    })
+  })
+
+  test('room is made where a build can start, or by a builder whose host takes none', () => {
+    always((given) => {
+      for (const {builder, reason} of place(given).evictions) {
+        const {host, use, seals} = given.builders.find((each) => each.builder === builder) as PlaceBuilder
+        expect(use).toBe('idle')
+        if (!isOpen(given, host))
+          expect({seals, reason}).toEqual({seals: true, reason: expect.stringMatching(/^its host/)})
+      }
+    })
+  })
+
+  test('a warm builder is used if there is one', () => {
+    always((given) => {
+      const {waits} = place(given)
+      for (const {lease: id} of waits) {
+        const {project: owner, architecture: its, trust: level} = leaseOf(given, id)
+        const theirs = given.builders.filter((each) => each.project === owner && each.architecture === its)
+        const taken = given.waiting.some(
+          (each) =>
+            each.project === owner && each.architecture === its && !waits.some(({lease}) => lease === each.lease),
+        )
+        if (taken || theirs.some(({use}) => use === 'busy')) continue
+        expect(
+          theirs.filter(
+            (each) => each.use === 'idle' && each.usable && each.trust === level && isOpen(given, each.host),
+          ),
+        ).toEqual([])
+      }
+    })
   })
 
   test('the same input gives the same answer', () => {
-    fc.assert(
-      fc.property(input, (given) => {
-        expect(place(given)).toEqual(place(given))
-      }),
-    )
+    always((given) => {
+      expect(place(given)).toEqual(place(given))
+    })
   })
 })
 
@@ -230,7 +289,7 @@ const only = (more: Partial<PlaceInput>): PlaceInput => ({
   hosts: [host('a')],
   builders: [],
   volumes: [],
-  policy: {localWaitMs: 30_000},
+  policy: {localWaitMs},
   ...more,
 })
 
@@ -256,4 +315,38 @@ test('no host of the architecture at all: hopeless, with what to do', () => {
   const [wait] = place(only({hosts: [host('a', {architecture: 'arm64'})], waiting: [lease(0, 'web')]})).waits
   expect(wait).toMatchObject({hopeless: true})
   expect(wait?.why).toMatch(/no host has amd64: add one .* or build for arm64 only/)
+})
+
+const builder = (name: string, more: Partial<PlaceBuilder> = {}): PlaceBuilder => ({
+  builder: name as BuilderId,
+  host: 'a' as HostId,
+  project: name as ProjectId,
+  projectName: name,
+  architecture: 'amd64',
+  trust: 'trusted',
+  use: 'idle',
+  usable: true,
+  seals: true,
+  build: `of ${name}` as BuildId,
+  idleMs: 0,
+  ...more,
+})
+
+test('a slot that is being freed is waited for; for the next lease the builder that is idle longest goes', () => {
+  const builders = [builder('x', {idleMs: 5}), builder('y', {idleMs: 7}), builder('z', {use: 'terminating', idleMs: 9})]
+  const hosts = [host('a', {slots: 3})]
+  const evicted = (...names: string[]) =>
+    place(only({hosts, builders, waiting: names.map((name, order) => lease(order, name))})).evictions
+  expect(evicted('web')).toEqual([])
+  expect(evicted('web', 'api')).toEqual([{builder: 'y', reason: 'made room for api (b-1)'}])
+  expect(evicted('web', 'api', 'docs').map((each) => each.builder)).toEqual(['y', 'x'])
+})
+
+test('a cache on a host that takes no builds is released for a host that does', () => {
+  const hosts = [host('a', {schedulable: false}), host('b')]
+  const waiting = [lease(0, 'web'), {...lease(1, 'web'), architecture: 'amd64' as const}]
+  const {evictions, waits} = place(only({hosts, builders: [builder('web')], waiting}))
+  expect(evictions.map((each) => each.builder)).toEqual(['web'])
+  expect(waits[0]?.why).toMatch(/its cache is being released by the builder of of web on host a/)
+  expect(place(only({hosts: [hosts[0] as PlaceHost], builders: [builder('web')], waiting})).evictions).toEqual([])
 })

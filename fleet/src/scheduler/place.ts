@@ -159,6 +159,7 @@ const onHost = (lease: WaitingLease, board: Board): Decision => {
 /** The newest cache is still being detached: worth a moment, but never more than the wait for a host. */
 const waitForRelease = (lease: WaitingLease, board: Board): Wait | null => {
   const leftMs = board.policy.localWaitMs - lease.waitedMs
+  if (leftMs <= 0) return null
   const mine = board.buildersOf(lease).filter(({seals, host}) => seals && board.isOnline(host))
   const stranded = mine.find(({use, host}) => use === 'idle' && !board.isOpen(host))
   if (
@@ -168,7 +169,7 @@ const waitForRelease = (lease: WaitingLease, board: Board): Wait | null => {
     board.evict(stranded, 'its host takes no new builds and its cache is wanted elsewhere')
   }
   const leaving = mine.find(({use, builder}) => use === 'terminating' || board.isEvicted(builder))
-  if (!leaving || leftMs <= 0) return null
+  if (!leaving) return null
   const why = `its cache is being released by the builder of ${leaving.build} on host ${board.nameOf(leaving.host)}`
   return {lease: lease.lease, why, againInMs: leftMs, hopeless: false}
 }
