@@ -20,6 +20,7 @@ export LC_ALL=C
 . "$root/scripts/setup/debian.sh"
 . "$root/scripts/setup/node.sh"
 . "$root/scripts/setup/go.sh"
+. "$root/scripts/setup/base.sh"
 
 main() {
   forget_own_programs
@@ -66,6 +67,7 @@ set_up() {
   fi
   if [ "$level" = test ]; then
     set_up_debian test
+    set_up_debian_base
     set_up_buildkit_source
   fi
   set_up_npm_packages
@@ -78,7 +80,7 @@ fingerprint() {
   {
     cat "$root"/scripts/setup/*.sh "$root"/images/*/go.* "$root"/images/*/build.sh "$root"/images/*/package-lock.json "$root"/images/go/* \
       "$root"/images/debian/* "$root"/package.json "$root"/*/package.json "$root"/pnpm-*.yaml
-    stat -L -c '%n %s %Y' "$toolchain"/bin/* "$toolchain"/buildkit-source/go.mod "$root"/node_modules/.modules.yaml "$root"/*/node_modules /var/lib/dpkg/status
+    stat -L -c '%n %s %Y' "$toolchain"/bin/* "$toolchain"/buildkit-source/go.mod "$toolchain"/debian-base/base.tar "$root"/node_modules/.modules.yaml "$root"/*/node_modules /var/lib/dpkg/status
   } 2>&1 | sha256sum
 }
 
