@@ -2,8 +2,9 @@ import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Build, CreatedToken, Host} from '@hearth/proto/api'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
-import {type Hearth, hearthIn, makeContext, type Started} from '../support/hearth.ts'
+import {type Hearth, hearthIn, makeContext} from '../support/hearth.ts'
 import {unprivileged} from '../support/privileged.ts'
+import type {Started} from '../support/program.ts'
 import {makeTestDirectory, type TestDirectory} from '../support/test-directory.ts'
 
 let directory: TestDirectory

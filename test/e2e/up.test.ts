@@ -1,10 +1,11 @@
-import {readdir, readFile, writeFile} from 'node:fs/promises'
+import {readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Build, Cache, Host} from '@hearth/proto/api'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
-import {bringUp, type Hearth, hearthIn, makeContext} from '../support/hearth.ts'
+import {bringUp, type Hearth, hearthIn, killUp, lastBuild, makeContext} from '../support/hearth.ts'
 import {unprivileged} from '../support/privileged.ts'
 import {makeTestDirectory, type TestDirectory} from '../support/test-directory.ts'
+import {hearthTraces} from '../support/traces.ts'
 
 let directory: TestDirectory
 let hearth: Hearth
@@ -17,10 +18,12 @@ afterEach(async () => {
   await directory.remove()
 })
 
-const lastBuild = async (): Promise<Build> => {
-  const [last] = await hearth.json<readonly Build[]>('builds')
-  if (!last) throw new Error('no build is on record')
-  return last
+/** `hearth down` leaves nothing on this machine but the state directory. */
+const expectPutAway = async (): Promise<void> => {
+  const traces = await hearthTraces(hearth.stateDir)
+  expect(await traces()).not.toEqual([])
+  expect((await hearth.run('down')).code).toBe(0)
+  expect(await traces()).toEqual([])
 }
 
 describe.skipIf(unprivileged())('hearth up', () => {
@@ -33,8 +36,7 @@ describe.skipIf(unprivileged())('hearth up', () => {
     expect(first.stderr).toMatch(/built in .* · 0 of 4 steps cached/)
     expect(first.code).toBe(0)
     expect(await readFile(join(directory.path, 'out/out'), 'utf8')).toBe('one')
-    expect((await hearth.run('down')).code).toBe(0)
-    expect(await leftovers()).toEqual([])
+    await expectPutAway()
 
     await bringUp(hearth)
     await writeFile(join(context, 'message'), 'two')
@@ -42,7 +44,7 @@ describe.skipIf(unprivileged())('hearth up', () => {
     expect(second.stderr).toMatch(/cache: generation 1, .*attached in/)
     expect(second.stderr).toMatch(/2 of 4 steps cached/)
     expect(await readFile(join(directory.path, 'out/out'), 'utf8')).toBe('two')
-    const build = await lastBuild()
+    const build = await lastBuild(hearth)
     expect(build.leases[0]).toMatchObject({
       architecture: 'amd64',
       cache: {from: 1, rolledBack: false},
@@ -62,7 +64,7 @@ describe.skipIf(unprivileged())('hearth up', () => {
     const {code, stderr} = await hearth.run('build', context, '--project', 'bad')
     expect(code).toBe(1)
     expect(stderr).toMatch(/build b-\w+ failed in step 3\/3 \(your RUN exited 7\) · hearth logs b-\w+/)
-    const build = await lastBuild()
+    const build = await lastBuild(hearth)
     expect(build).toMatchObject({state: 'failed', leases: [{failedStep: {number: 3, of: 3, exitCode: 7}}]})
     await expect.poll(async () => (await hearth.run('logs', build.id)).stdout, {timeout: 20_000}).toMatch(/before/)
   })
@@ -90,7 +92,7 @@ describe.skipIf(unprivileged())('hearth up', () => {
     await build.said(/sleep 600/)
     process.kill(-build.pid, 'SIGINT')
     expect((await build.ended).code).toBe(130)
-    await expect.poll(async () => (await lastBuild()).state, {timeout: 30_000}).toBe('cancelled')
+    await expect.poll(async () => (await lastBuild(hearth)).state, {timeout: 30_000}).toBe('cancelled')
     await expect
       .poll(async () => (await hearth.json<readonly Host[]>('hosts'))[0]?.slots.busy, {timeout: 30_000})
       .toBe(0)
@@ -102,14 +104,13 @@ describe.skipIf(unprivileged())('hearth up', () => {
     const build = hearth.start('build', context, '--project', 'kept', '-o', join(directory.path, 'kept-out'))
     await build.said(/sleep 6/)
     const port = new URL((await readFile(join(hearth.stateDir, 'url'), 'utf8')).trim()).port
-    await killUp()
+    await killUp(hearth)
     const again = await hearth.run('up', '--detach', '--state-dir', hearth.stateDir, '--listen', `127.0.0.1:${port}`)
     expect(again.code).toBe(0)
     expect((await build.ended).code).toBe(0)
     expect(await readFile(join(directory.path, 'kept-out/out'), 'utf8')).toBe('done\n')
-    await expect.poll(async () => (await lastBuild()).state, {timeout: 30_000}).toBe('succeeded')
-    expect((await hearth.run('down')).code).toBe(0)
-    expect(await leftovers()).toEqual([])
+    await expect.poll(async () => (await lastBuild(hearth)).state, {timeout: 30_000}).toBe('succeeded')
+    await expectPutAway()
   })
 
   it('seals what a build has made once its builder is idle', async () => {
@@ -118,7 +119,7 @@ describe.skipIf(unprivileged())('hearth up', () => {
     expect((await hearth.run('build', context, '--project', 'sealed')).code).toBe(0)
     const head = async () => (await hearth.json<readonly Cache[]>('caches'))[0]
     await expect.poll(head, {timeout: 30_000}).toMatchObject({state: 'detached', head: {number: 1}})
-    const {leases} = await hearth.json<Build>('builds', 'show', (await lastBuild()).id)
+    const {leases} = await hearth.json<Build>('builds', 'show', (await lastBuild(hearth)).id)
     expect(leases[0]?.cache.sealed).toBe(1)
     expect(leases[0]?.timingsMs).toMatchObject({
       stop: expect.any(Number),
@@ -127,26 +128,3 @@ describe.skipIf(unprivileged())('hearth up', () => {
     })
   })
 })
-
-/** The process of `hearth up` of this test, found by its state directory; killed without a word. */
-const killUp = async (): Promise<void> => {
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
-    const isUp = words.includes('hearth.mjs') && words.includes(`up\0`) && words.includes(hearth.stateDir)
-    if (isUp) process.kill(Number(pid), 'SIGKILL')
-  }
-}
-
-/** Mounts (in any namespace) and loop devices of this test's directory. */
-const leftovers = async (): Promise<readonly string[]> => {
-  const found: string[] = []
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    const mounts = await readFile(`/proc/${pid}/mountinfo`, 'utf8').catch(() => '') // it has just ended
-    found.push(...mounts.split('\n').filter((line) => line.includes(directory.path)))
-  }
-  for (const name of (await readdir('/sys/block')).filter((each) => each.startsWith('loop'))) {
-    const file = await readFile(`/sys/block/${name}/loop/backing_file`, 'utf8').catch(() => '') // not attached
-    if (file.includes(directory.path)) found.push(`${name} ${file.trim()}`)
-  }
-  return found
-}

@@ -1,23 +1,18 @@
-import {spawn} from 'node:child_process'
-import {once} from 'node:events'
 import {access, readFile} from 'node:fs/promises'
-import {createInterface} from 'node:readline/promises'
 import {fileURLToPath} from 'node:url'
 import {listLoopDevices} from '@hearth/agent/host/loop'
 import {readMounts} from '@hearth/agent/host/mountinfo'
 import {describe, expect, test} from 'vitest'
 import {unprivileged} from '../support/privileged.ts'
+import {startProgram} from '../support/program.ts'
 import {sweepTestDirectories} from '../support/test-directory.ts'
+import {hearthTraces} from '../support/traces.ts'
 
 describe.skipIf(unprivileged())('test directories', () => {
   test('all that a killed run left is removed by the next', async () => {
-    const program = fileURLToPath(new URL('./leave-volumes.ts', import.meta.url))
-    const child = spawn(process.execPath, [program], {stdio: ['ignore', 'pipe', 'inherit']})
-    const ended = once(child, 'exit')
-    const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
-    const {path, holder} = JSON.parse(line) as {path: string; holder: number}
-    child.kill('SIGKILL')
-    await ended
+    const {path, holder} = await killOnceReady<{path: string; holder: number}>(
+      new URL('./leave-volumes.ts', import.meta.url),
+    )
     expect((await listLoopDevices()).filter(({file}) => file.startsWith(path))).toHaveLength(2)
     await sweepTestDirectories()
     expect((await listLoopDevices()).filter(({file}) => file.startsWith(path))).toEqual([])
@@ -25,4 +20,25 @@ describe.skipIf(unprivileged())('test directories', () => {
     expect(await readFile(`/proc/${holder}/cmdline`, 'utf8').catch(() => '')).toBe('') // gone, or a zombie of init
     await expect(access(path)).rejects.toThrow('ENOENT')
   })
+
+  test('also a Hearth that was killed in mid-build', async () => {
+    const {path, stateDir} = await killOnceReady<{path: string; stateDir: string}>(
+      new URL('./leave-hearth.ts', import.meta.url),
+    )
+    const traces = await hearthTraces(stateDir)
+    const before = (await traces()).join('\n')
+    for (const kind of ['mount in', '/dev/loop', 'interface', 'table inet', 'cgroup', 'process', 'socket', 'file'])
+      expect(before).toContain(kind)
+    await sweepTestDirectories()
+    expect(await traces()).toEqual([])
+    await expect(access(path)).rejects.toThrow('ENOENT')
+  })
 })
+
+const killOnceReady = async <Said>(script: URL): Promise<Said> => {
+  const program = startProgram(process.execPath, [fileURLToPath(script)], {environment: process.env})
+  const line = await program.said(/^\{.*\}$/m)
+  process.kill(program.pid, 'SIGKILL')
+  await program.ended
+  return JSON.parse(line) as Said
+}

@@ -1,35 +1,49 @@
-import {spawn} from 'node:child_process'
-import {copyFile, mkdir, writeFile} from 'node:fs/promises'
+import {copyFile, mkdir, readdir, readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import type {Build} from '@hearth/proto/api'
+import {type Ended, type Started, type Surroundings, startProgram} from './program.ts'
 import type {TestDirectory} from './test-directory.ts'
 
 // Drives the bundled programs as a user would, each test in a state directory and with a profile of its own.
 
 const root = join(import.meta.dirname, '../..')
-export type Ended = {readonly code: number | null; readonly stdout: string; readonly stderr: string}
-export type Started = {readonly pid: number; readonly ended: Promise<Ended>; said(pattern: RegExp): Promise<string>}
 export type Hearth = {
   readonly stateDir: string
   run(...args: readonly string[]): Promise<Ended>
   start(...args: readonly string[]): Started
   json<T>(...args: readonly string[]): Promise<T>
+  /** The same Hearth with other surroundings of its command line; `environment` is added to the one it has. */
+  with(surroundings: Surroundings): Hearth
   /** Starts one of the other programs: `fleet/bin/hearth-fleet`, `agent/bin/hearth-agent`. */
-  program(path: string, args: readonly string[], more?: Readonly<Record<string, string>>): Started
+  program(path: string, args: readonly string[]): Started
 }
 
 /** A Hearth that is not up yet. What it starts carries the directory's mark, so that a sweep finds it. */
-export const hearthIn = (directory: TestDirectory): Hearth => {
-  const environment = {...process.env, ...directory.environment, XDG_CONFIG_HOME: join(directory.path, 'config')}
-  const program: Hearth['program'] = (path, args, more = {}) =>
-    startProgram(join(root, path), args, {...environment, ...more})
+export const hearthIn = (directory: TestDirectory, name = ''): Hearth =>
+  hearthOf(join(directory.path, `${name}state`), {
+    environment: {
+      ...process.env,
+      ...directory.environment,
+      XDG_CONFIG_HOME: join(directory.path, `${name}config`),
+    },
+  })
+
+const hearthOf = (stateDir: string, surroundings: Surroundings): Hearth => {
+  const program: Hearth['program'] = (path, args) => startProgram(join(root, path), args, surroundings)
   const start = (...args: readonly string[]) => program('fleet/bin/hearth', args)
   const run = (...args: readonly string[]) => start(...args).ended
   return {
-    stateDir: join(directory.path, 'state'),
+    stateDir,
     program,
     start,
     run,
     json: async <T>(...args: readonly string[]) => JSON.parse((await run(...args, '-o', 'json')).stdout) as T,
+    with: (more) =>
+      hearthOf(stateDir, {
+        ...surroundings,
+        ...more,
+        environment: {...surroundings.environment, ...more.environment},
+      }),
   }
 }
 
@@ -47,6 +61,22 @@ export const bringUp = async (hearth: Hearth, ...more: readonly string[]): Promi
   if (code !== 0) throw new Error(`hearth up ended with ${code}: ${stderr}`)
 }
 
+/** The newest build on record. */
+export const lastBuild = async (hearth: Hearth): Promise<Build> => {
+  const [last] = await hearth.json<readonly Build[]>('builds')
+  if (!last) throw new Error('no build is on record')
+  return last
+}
+
+/** The process of `hearth up` of one state directory; killed without a word. */
+export const killUp = async ({stateDir}: Hearth): Promise<void> => {
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '') // it has just ended
+    const isUp = words.includes('hearth.mjs') && words.includes('up\0') && words.includes(stateDir)
+    if (isUp) process.kill(Number(pid), 'SIGKILL')
+  }
+}
+
 /** A context with a static busybox at /bin, and this Dockerfile after `FROM scratch`. */
 export const makeContext = async (
   directory: TestDirectory,
@@ -56,38 +86,17 @@ export const makeContext = async (
   const context = join(directory.path, name)
   await mkdir(context, {recursive: true})
   await copyFile('/bin/busybox', join(context, 'busybox'))
-  const shell = 'SHELL ["/bin/busybox", "sh", "-c"]'
-  const start = ['FROM scratch', 'COPY busybox /bin/busybox', shell, 'RUN /bin/busybox --install -s /bin']
-  await writeFile(join(context, 'Dockerfile'), [...start, ...lines, ''].join('\n'))
+  await writeFile(join(context, 'Dockerfile'), busyboxDockerfile(lines))
   return context
 }
 
-const startProgram = (file: string, args: readonly string[], env: NodeJS.ProcessEnv): Started => {
-  const child = spawn(file, [...args], {env, stdio: ['ignore', 'pipe', 'pipe'], detached: true})
-  let stdout = ''
-  let stderr = ''
-  const waiting = new Set<() => void>()
-  const look = () => {
-    for (const check of waiting) check()
-  }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text
-    look()
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text
-    look()
-  })
-  const ended = new Promise<Ended>((resolve) => child.once('close', (code) => resolve({code, stdout, stderr})))
-  const said = (pattern: RegExp) =>
-    new Promise<string>((resolve, reject) => {
-      const check = () => {
-        const found = pattern.exec(stdout + stderr)
-        if (found) resolve(found[0])
-      }
-      waiting.add(check)
-      check()
-      void ended.then(() => reject(new Error(`it ended without saying ${String(pattern)}:\n${stdout}${stderr}`)))
-    })
-  return {pid: child.pid as number, ended, said}
-}
+/** These lines on a busybox, which the context has to hold. */
+export const busyboxDockerfile = (lines: readonly string[]): string =>
+  [
+    'FROM scratch',
+    'COPY busybox /bin/busybox',
+    'SHELL ["/bin/busybox", "sh", "-c"]',
+    'RUN /bin/busybox --install -s /bin',
+    ...lines,
+    '',
+  ].join('\n')

@@ -4,9 +4,10 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import {listLoopDevices} from '@hearth/agent/host/loop'
 import {readMounts} from '@hearth/agent/host/mountinfo'
 import {CommandError, run} from '@hearth/agent/host/run'
+import {removeHearthRemains} from './hearth-remains.ts'
 
 // Everything that a test makes on the machine is under a directory whose name says which process made it. What a killed run left
-// (mounts, loop devices, processes) is found by that path, and removed by the next run.
+// (mounts, loop devices, processes, what Hearths made) is found by that path, and removed by the next run.
 
 const prefix = 'hearth-test-'
 /** Programs that outlive the test's own calls are started with this variable, so that they can be found by it. */
@@ -40,6 +41,7 @@ export const sweepTestDirectories = async (): Promise<void> => {
 const removeAll = async (path: string): Promise<void> => {
   for (const pid of await programsOf(path)) process.kill(pid, 'SIGKILL')
   const patience = AbortSignal.timeout(20_000)
+  await removeHearthRemains(path, patience)
   while (await removeOnce(path)) await sleep(20, undefined, {signal: patience})
   await rm(path, {recursive: true, force: true})
 }

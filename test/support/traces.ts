@@ -1,4 +1,5 @@
 import {readdir, readFile} from 'node:fs/promises'
+import {join} from 'node:path'
 import {cgroupHierarchies} from '@hearth/agent/host/cgroup'
 import {listLoopDevices} from '@hearth/agent/host/loop'
 import {readMounts} from '@hearth/agent/host/mountinfo'
@@ -26,6 +27,13 @@ export const tracesOf = async ({path, runtimeDir, builders}: TracesOf): Promise<
     files(runtimeDir),
   ])
   return [...new Set(found.flat())]
+}
+
+/** The traces of a Hearth by its state directory. Found while its log is there, asked for when it should have none. */
+export const hearthTraces = async (stateDir: string): Promise<() => Promise<readonly string[]>> => {
+  const log = await readFile(join(stateDir, 'hearth.log'), 'utf8')
+  const builders = [...new Set([...log.matchAll(/"builder":"([^"]+)"/g)].map(([, builder]) => builder as string))]
+  return async () => await tracesOf({path: stateDir, runtimeDir: join(stateDir, 'run'), builders})
 }
 
 const mounts = async (pid: string, path: string): Promise<readonly string[]> =>
@@ -70,7 +78,7 @@ const sockets = async (path: string): Promise<readonly string[]> =>
   linesWith(await readFile('/proc/net/unix', 'utf8'), path).map((line) => `socket ${line}`)
 
 const files = async (path: string): Promise<readonly string[]> =>
-  (await readdir(path, {recursive: true})).map((name) => `file ${path}/${name}`)
+  (await readdir(path, {recursive: true}).catch(() => [])).map((name) => `file ${path}/${name}`)
 
 const linesWith = (text: string, part: string): readonly string[] =>
   text.split('\n').filter((line) => line.includes(part))
