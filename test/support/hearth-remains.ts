@@ -18,7 +18,7 @@ export const removeHearthRemains = async (path: string, signal: AbortSignal): Pr
   const runtimes = mounts.filter(({source}) => source === 'hearth-run').map(({mountPoint}) => mountPoint)
   const hierarchies = cgroupHierarchies(await readMounts('self'))
   for (const runtime of runtimes)
-    for (const builder of await recordedBuilders(runtime)) {
+    for (const builder of recordedBuilders(runtime)) {
       killCgroups(hierarchies, builder)
       while (cgroupProcesses(hierarchies, builder).length > 0) await sleep(10, undefined, {signal})
       removeCgroups(hierarchies, builder)
