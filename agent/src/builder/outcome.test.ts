@@ -36,6 +36,7 @@ describe('outcomeOf', () => {
       reason: 'drained',
     })
     expect(outcomeOf({...end, records: cancelled, clientGone: true})).toMatchObject({reason: 'the client went away'})
+    expect(outcomeOf({...end, records: cancelled})).toMatchObject({reason: 'the client ended it'})
   })
 
   it('calls a builder that failed our fault, not the build’s', () => {

@@ -24,7 +24,7 @@ export const outcomeOf = (end: LeaseEnd): Outcome => {
     return {
       ...ended,
       state: record.state,
-      reason: record.reason ?? (record.state === 'cancelled' && end.clientGone ? 'the client went away' : null),
+      reason: record.state === 'cancelled' ? whoCancelled(end) : record.reason,
       steps: record.steps,
       failedStep: record.failedStep,
       buildMs: record.buildMs,
@@ -36,3 +36,5 @@ export const outcomeOf = (end: LeaseEnd): Outcome => {
     return {...ended, ...none, state: 'infrastructure', reason: end.force ?? 'the builder did not answer'}
   return {...ended, ...none, state: 'cancelled', reason: end.force ?? 'the client left before its build was done'}
 }
+
+const whoCancelled = ({clientGone}: LeaseEnd): string => (clientGone ? 'the client went away' : 'the client ended it')

@@ -6,6 +6,7 @@ import type {HistoryRecord, StatusPart, Timestamp, Vertex} from './control.ts'
 export type BuildSummary = {
   readonly ref: string
   readonly state: FinalState
+  /** What a failed build's client was told. Of a cancelled one buildkitd knows only that its context was. */
   readonly reason: string | null
   readonly steps: StepCounts
   readonly failedStep: FailedStep | null
@@ -44,7 +45,7 @@ export const summarizeBuild = (record: HistoryRecord, vertices: readonly Vertex[
   return {
     ref: record.Ref,
     state,
-    reason: record.error?.message ?? null,
+    reason: state === 'failed' ? (record.error?.message ?? null) : null,
     steps: countSteps(record, vertices),
     failedStep: state === 'failed' ? findFailedStep(record, vertices) : null,
     startedAtMs,
