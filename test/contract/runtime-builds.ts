@@ -67,7 +67,7 @@ export const describeBuilds = (world: World): void => {
     await running.lastStep
     expect(await runtime.records(builder, signal)).toEqual({active: 1, records: []})
     await running.killClient()
-    expect(await settled(builder)).toMatchObject([{state: 'cancelled'}])
+    expect(await settled(builder)).toMatchObject([{state: 'cancelled', reason: null, failedStep: null}])
   })
 
   test('an agent that restarted reads the same records', async () => {
