@@ -11,7 +11,7 @@ const run = (file: string, ...args: readonly string[]): string =>
   execFileSync(file, args, {encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe']}).trim()
 
 /** `remove` puts away what a start that failed has left. */
-export type Bare = {readonly socket: string; start(): Promise<number>; stop(): Promise<void>; remove(): void}
+export type Bare = {readonly socket: string; start(): Promise<number>; stop(): Promise<void>; remove(): Promise<void>}
 
 /** A daemon on an XFS image of its own. `start` returns the milliseconds from losetup to the first answered RPC. */
 export const makeBare = (directory: string, tools: {buildkitd: string; runc: string}): Bare => {
@@ -45,11 +45,21 @@ export const makeBare = (directory: string, tools: {buildkitd: string; runc: str
   const connect = loadControl(realClock)
   let daemon: ChildProcess | null = null
   let device: string | null = null
+  let mounted = false
   const putAway = () => {
-    if (!device) return
-    run('umount', '-R', root)
-    run('losetup', '-d', device)
+    if (mounted) run('umount', '-R', root)
+    mounted = false
+    if (device) run('losetup', '-d', device)
     device = null
+  }
+  const end = async (signal: NodeJS.Signals) => {
+    if (daemon) {
+      const ended = new Promise((resolve) => daemon?.once('exit', resolve))
+      daemon.kill(signal)
+      await ended
+      daemon = null
+    }
+    putAway()
   }
   return {
     socket,
@@ -59,6 +69,7 @@ export const makeBare = (directory: string, tools: {buildkitd: string; runc: str
       const began = performance.now()
       device = run('losetup', '--direct-io=on', '--find', '--show', image)
       run('mount', '-o', 'noatime', device, root)
+      mounted = true
       daemon = spawn(tools.buildkitd, ['--config', config], {stdio: 'ignore'})
       const signal = AbortSignal.timeout(60_000)
       await watch.appears('buildkitd.sock', signal)
@@ -69,16 +80,7 @@ export const makeBare = (directory: string, tools: {buildkitd: string; runc: str
       watch.close()
       return tookMs
     },
-    stop: async () => {
-      const ended = new Promise((resolve) => daemon?.once('exit', resolve))
-      daemon?.kill('SIGTERM')
-      await ended
-      daemon = null
-      putAway()
-    },
-    remove: () => {
-      daemon?.kill('SIGKILL')
-      putAway()
-    },
+    stop: () => end('SIGTERM'),
+    remove: () => end('SIGKILL'),
   }
 }

@@ -1,6 +1,5 @@
-import {mkdtempSync, rmSync} from 'node:fs'
-import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {makeTestDirectory} from '../support/test-directory.ts'
 import {makeBare} from './bare.ts'
 import {type Result, resultHeading, resultLine, runBenchmark, runBudget, writeResults} from './harness.ts'
 import {findBusybox} from './rebuild.ts'
@@ -30,7 +29,8 @@ const runStage = async ({open, measurements}: Stage): Promise<readonly Result[]>
   return results
 }
 
-const directory = mkdtempSync(join(tmpdir(), 'hearth-bench-'))
+const place = await makeTestDirectory()
+const directory = place.path
 const bare = makeBare(directory, {buildkitd: tool('buildkitd'), runc: tool('runc')})
 const results: Result[] = []
 try {
@@ -38,8 +38,8 @@ try {
   for (const stage of stages({root, directory, bare, buildctl: tool('buildctl'), busybox: findBusybox()}))
     results.push(...(await runStage(stage)))
 } finally {
-  bare.remove()
-  rmSync(directory, {recursive: true, force: true})
+  await bare.remove()
+  await place.remove()
 }
 writeResults(join(root, 'build/bench.json'), results)
 process.exitCode = results.length > 0 && results.every(({pass}) => pass) ? 0 : 1

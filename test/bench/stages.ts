@@ -96,8 +96,8 @@ const warm = (place: Place): Stage => {
   const {hearth, ours, theirs} = pairIn(place, 'warm')
   return {
     open: async () => {
-      const down = hearth.up()
       await bare.start()
+      const down = hearth.up()
       return async () => {
         await bare.stop()
         await down()
