@@ -1,5 +1,3 @@
-import {dirname} from 'node:path'
-import {fileURLToPath} from 'node:url'
 import {type FleetHttp, fleetHttp} from './http.ts'
 import {createPrinter, type Printer} from './printer.ts'
 import {type Connection, resolveConnection} from './profile.ts'
@@ -26,7 +24,7 @@ export const createContext = (): Context => {
   return {
     environment,
     workingDirectory: process.cwd(),
-    programDirectory: dirname(fileURLToPath(import.meta.url)),
+    programDirectory: import.meta.dirname,
     stdin: process.stdin,
     stdoutIsTerminal: process.stdout.isTTY === true,
     print: createPrinter({stdout: process.stdout, stderr: process.stderr, environment}),

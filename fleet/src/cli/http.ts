@@ -1,9 +1,6 @@
-import type {ClientRequest, IncomingMessage, RequestOptions} from 'node:http'
+import {type ClientRequest, type IncomingMessage, request as plainRequest, type RequestOptions} from 'node:http'
 import type {ApiError} from '@hearth/proto/api'
 import {FleetUnreachableError, RefusedError, UsageError} from './failures.ts'
-
-// `import` would read every export of node:http, which loads WebSocket and undici: 28 ms of each start (measured, Node 26).
-const {request: plainRequest} = process.getBuiltinModule('node:http')
 
 export type Method = 'GET' | 'POST' | 'DELETE'
 

@@ -1,5 +1,4 @@
-// Not by `import`, which reads every export of node:crypto and so loads all of WebCrypto.
-const {generateKeyPairSync, randomUUID} = process.getBuiltinModule('node:crypto')
+import {generateKeyPairSync, randomUUID} from 'node:crypto'
 
 /** A key of this build alone; its private half never leaves this machine. */
 export type ClientKey = {readonly privateKeyPem: string /** SPKI, DER, base64. */; readonly publicKey: string}

@@ -1,0 +1,26 @@
+import {type Context, createContext} from './context.ts'
+import {exitCodeOf, InterruptedError} from './failures.ts'
+
+/** Runs a command line of this process to its end, says what went wrong, and ends the process with its exit code. */
+export const runProgram = async (
+  run: (argv: readonly string[], context: Context) => Promise<number>,
+): Promise<never> => {
+  const context = createContext()
+  let code: number
+  try {
+    code = await run(process.argv.slice(2), context)
+  } catch (error) {
+    code = exitCodeOf(error)
+    if (!(error instanceof InterruptedError)) say(error, context)
+  }
+  await context.print.flush()
+  process.exit(code)
+}
+
+/** One line for what we know; what we don't know comes with its stack, as it is a bug. */
+const say = (error: unknown, {print, environment}: Context): void => {
+  const known = error instanceof Error && error.name !== 'Error' && error.name !== 'TypeError'
+  const text = error instanceof Error ? (known ? error.message : (error.stack ?? error.message)) : String(error)
+  print.note(`${print.colour('red', 'hearth:')} ${text}`)
+  if (environment['HEARTH_DEBUG'] && known) print.note(error.stack ?? '')
+}
