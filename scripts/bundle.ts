@@ -2,8 +2,8 @@ import {copyFileSync, mkdirSync, renameSync, rmSync} from 'node:fs'
 import {join} from 'node:path'
 import {type BuildOptions, build} from 'esbuild'
 
-// Bundles the programs into build/hearth, with the files that they read beside them. Made whole under another name, then renamed,
-// so that a program that starts meanwhile finds the old bundle or the new one.
+// Bundles the programs into build/hearth, with the files that they read beside them. Made whole under another name; the old
+// one is put aside and removed last, so that a program that starts meanwhile finds one of them, or bundles by itself.
 
 const root = join(import.meta.dirname, '..')
 const target = join(root, 'build', 'hearth')
@@ -55,5 +55,16 @@ await Promise.all([
   }),
 ])
 for (const [from, to] of assets) copyFileSync(join(root, from), join(made, to))
-rmSync(target, {recursive: true, force: true})
-renameSync(made, target)
+const old = `${made}.old`
+// Another that bundles at the same time may put its own in place between the two: that one is as good.
+unlessCode('ENOENT', () => renameSync(target, old))
+unlessCode('ENOTEMPTY', () => renameSync(made, target))
+for (const left of [made, old]) rmSync(left, {recursive: true, force: true})
+
+function unlessCode(code: string, act: () => void) {
+  try {
+    act()
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === code)) throw error
+  }
+}

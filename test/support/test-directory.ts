@@ -79,7 +79,7 @@ export const isMark = (variableAndValue: string, path: string): boolean =>
   variableAndValue === `${variable}=${path}` || variableAndValue.startsWith(`HEARTH_DIRECTORY=${path}/`)
 
 /** Field 22 of /proc/PID/stat: with the pid it names a process for good. Null if there is none. */
-const startTicks = async (pid: number): Promise<string | null> =>
+export const startTicks = async (pid: number): Promise<string | null> =>
   (await readProcess(pid, 'stat')).split(') ').at(-1)?.split(' ')[19] ?? null
 
 const readProcess = async (pid: number, file: 'environ' | 'stat'): Promise<string> => {

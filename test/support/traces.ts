@@ -77,6 +77,7 @@ const cgroups = async (builders: readonly string[]): Promise<readonly string[]> 
 const sockets = async (path: string): Promise<readonly string[]> =>
   linesWith(await readFile('/proc/net/unix', 'utf8'), path).map((line) => `socket ${line}`)
 
+/** The runtime directory itself may be gone, or never have been made. */
 const files = async (path: string): Promise<readonly string[]> =>
   (await readdir(path, {recursive: true}).catch(() => [])).map((name) => `file ${path}/${name}`)
 
