@@ -1,4 +1,5 @@
 import {readFile} from 'node:fs/promises'
+import {inside} from '@hearth/agent/buildkit/config'
 import {cgroupHierarchies, cgroupProcesses, signalProcess} from '@hearth/agent/host/cgroup'
 import {readMounts} from '@hearth/agent/host/mountinfo'
 import {findDaemon, type ProcessFacts, readProcess} from '@hearth/agent/host/process'
@@ -28,3 +29,7 @@ export const endSleepOf = async (builder: BuilderId): Promise<void> => {
     if (words === 'sleep\x00600\x00') signalProcess(pid, 'SIGTERM')
   }
 }
+
+/** A builder's cache volume, as its mount namespace shows it. */
+export const volumeOf = async (builder: BuilderId): Promise<string> =>
+  `/proc/${(await daemonOf(builder)).pid}/root${inside.root}`
