@@ -1,4 +1,5 @@
 import type {Clock, Log, Random} from '@hearth/proto/clock'
+import type {Drain} from '@hearth/proto/fleet-message'
 import type {BuildId} from '@hearth/proto/ids'
 import type {HostUsage} from '@hearth/proto/observed'
 import type {VolumeStore} from '@hearth/proto/volume-store'
@@ -32,6 +33,7 @@ export class Agent {
   readonly #loop: ReconcileLoop
   readonly #channel: Channel
   readonly #outbox: LogOutbox
+  #draining: Drain | null = null
 
   constructor(deps: AgentDeps) {
     const {identity, journal, clock, log} = deps
@@ -51,11 +53,17 @@ export class Agent {
       hello: async () => helloMessage(identity, journal, await this.#loop.seen(new AbortController().signal)),
       onDesired: (desired) => {
         if (!journal.apply(desired)) return log.info({revision: desired.revision}, 'ignored an older desired state')
+        this.#draining = desired.drain
         this.#loop.nudge()
       },
       onConnected: () => this.#outbox.nudge(),
       onRefused: deps.onRefused,
     })
+  }
+
+  /** The fleet's last word on a drain of this host; null: there is none, or it has said nothing since this agent began. */
+  get draining(): Drain | null {
+    return this.#draining
   }
 
   /** See `Channel.requestDrain`. */

@@ -1,26 +1,95 @@
-import {checkConfig} from '@hearth/proto/config-file'
+import {ConfigError, checkConfig} from '@hearth/proto/config-file'
+import {parseDuration} from '@hearth/proto/duration'
+import {oneOf} from '@hearth/proto/schema'
 import {type Static, Type} from 'typebox'
+import {linksIn, SubnetError} from './host/subnet.ts'
 
-/** /etc/hearth/agent.yaml. Every key is optional; the command line's flags win over it. */
-export const AgentConfig = Type.Object(
-  {
-    fleet: Type.Optional(Type.String({description: 'URL of the fleet, https://fleet.example:7433'})),
-    joinTokenFile: Type.Optional(
-      Type.String({description: 'file with the one-time join token, needed for the first start'}),
-    ),
-    stateDir: Type.Optional(Type.String({description: 'default /var/lib/hearth'})),
-    name: Type.Optional(Type.String({maxLength: 253, description: "default: the machine's host name"})),
-    slots: Type.Optional(Type.Integer({minimum: 1, maximum: 256, description: 'default 2'})),
-    advertise: Type.Optional(Type.String({description: 'address at which clients reach the builders on this host'})),
-    builderSubnet: Type.Optional(Type.String({description: 'private network of the builders, default 10.213.0.0/16'})),
-    unclaimedAfter: Type.Optional(Type.String({description: 'default 30m'})),
-    logLevel: Type.Optional(
-      Type.Unsafe<'debug' | 'info' | 'warn' | 'error'>({type: 'string', enum: ['debug', 'info', 'warn', 'error']}),
-    ),
-  },
-  {additionalProperties: false},
-)
-export type AgentConfig = Static<typeof AgentConfig>
+const text = (description: string) => Type.Optional(Type.String({minLength: 1, description}))
+const levels = ['debug', 'info', 'warn', 'error'] as const
 
-export const parseAgentConfig = (value: unknown, file: string): Readonly<AgentConfig> =>
-  checkConfig(AgentConfig, value, file)
+/** /etc/hearth/agent.yaml. Every key is optional; HEARTH_* variables and the command line's flags win over it. */
+const AgentFile = Type.Object({
+  fleet: text('the URL of the fleet, such as https://fleet.example:7433'),
+  joinTokenFile: text('the path of a file with the one-time join token'),
+  stateDir: text('a directory, such as /var/lib/hearth'),
+  name: Type.Optional(Type.String({minLength: 1, maxLength: 253, description: 'a name of at most 253 characters'})),
+  slots: Type.Optional(Type.Integer({minimum: 1, maximum: 256, description: 'a whole number from 1 to 256'})),
+  advertise: text("an address of this machine's own at which clients reach its builders"),
+  builderSubnet: text('a network such as 10.213.0.0/16'),
+  unclaimedAfter: text('a duration such as 30m'),
+  logLevel: Type.Optional(oneOf(...levels)),
+})
+export type AgentFile = Static<typeof AgentFile>
+
+export type AgentConfig = {
+  readonly fleetUrl: string | null
+  readonly joinTokenFile: string | null
+  readonly stateDir: string
+  /** null: the machine's host name. */
+  readonly name: string | null
+  readonly slots: number
+  /** null: the address that looks towards the fleet. */
+  readonly advertise: string | null
+  readonly builderSubnet: string
+  readonly unclaimedAfterMs: number
+  readonly logLevel: (typeof levels)[number]
+}
+
+export type AgentSources = {
+  /** The parsed file, null if there is none, and its name for messages. */
+  readonly file: unknown
+  readonly fileName: string
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly flags: {readonly [Name in 'fleet' | 'state-dir' | 'slots' | 'advertise' | 'name']?: string | undefined}
+}
+
+/** Flags win over HEARTH_STATE_DIR and HEARTH_LOG_LEVEL, those over the file. Throws `ConfigError`. */
+export const agentConfig = ({file, fileName, environment, flags}: AgentSources): AgentConfig => {
+  const saved = checkConfig(AgentFile, file, fileName)
+  const [fleetFrom, fleet] = flags.fleet ? ['--fleet', flags.fleet] : [`${fileName}: fleet`, saved.fleet]
+  return Object.freeze({
+    fleetUrl: fleet ? checkUrl(fleet, fleetFrom) : null,
+    joinTokenFile: saved.joinTokenFile ?? null,
+    stateDir: flags['state-dir'] || environment['HEARTH_STATE_DIR'] || saved.stateDir || '/var/lib/hearth',
+    name: flags.name || saved.name || null,
+    slots: flags.slots === undefined ? (saved.slots ?? 2) : parseSlots(flags.slots),
+    advertise: flags.advertise || saved.advertise || null,
+    builderSubnet: checkSubnet(saved.builderSubnet ?? '10.213.0.0/16', fileName),
+    unclaimedAfterMs: durationMs(saved.unclaimedAfter ?? '30m', `${fileName}: unclaimedAfter`),
+    logLevel: logLevel(environment['HEARTH_LOG_LEVEL']) ?? saved.logLevel ?? 'info',
+  })
+}
+
+/** How many builders at a time, as `--slots` says it. Throws `ConfigError`. */
+export const parseSlots = (value: string): number => {
+  const slots = Number(value)
+  if (/^\d+$/.test(value) && slots >= 1 && slots <= 256) return slots
+  throw new ConfigError(`--slots is '${value}', but must be a whole number from 1 to 256`)
+}
+
+const checkUrl = (url: string, from: string): string => {
+  if (/^https?:\/\//.test(url) && URL.canParse(url)) return url
+  throw new ConfigError(`${from} is '${url}', but must be the fleet's URL, such as https://fleet.example:7433`)
+}
+
+const checkSubnet = (subnet: string, fileName: string): string => {
+  try {
+    linksIn(subnet)
+    return subnet
+  } catch (cause) {
+    if (!(cause instanceof SubnetError)) throw cause
+    throw new ConfigError(`${fileName}: builderSubnet: ${cause.message}`, {cause})
+  }
+}
+
+const durationMs = (value: string, from: string): number => {
+  const ms = parseDuration(value)
+  if (ms !== null) return ms
+  throw new ConfigError(`${from} is '${value}', but must be a duration such as 30m`)
+}
+
+const logLevel = (value: string | undefined): (typeof levels)[number] | undefined => {
+  const known = levels.find((level) => level === value)
+  if (known || !value) return known
+  throw new ConfigError(`HEARTH_LOG_LEVEL is '${value}', but must be one of ${levels.join(', ')}`)
+}

@@ -1,121 +1,121 @@
 import {existsSync, readFileSync} from 'node:fs'
 import {hostname} from 'node:os'
-import {delimiter, join} from 'node:path'
-import {parseArgs} from 'node:util'
+import {delimiter, join, resolve} from 'node:path'
 import {ConfigError} from '@hearth/proto/config-file'
 import {parseDuration} from '@hearth/proto/duration'
-import {nearest} from '@hearth/proto/nearest'
 import {realClock, realRandom} from '@hearth/proto/real-clock'
 import {pino} from 'pino'
 import manifest from '../package.json' with {type: 'json'}
-import {type AgentConfig, parseAgentConfig} from './config.ts'
-import {checkHost} from './host/requirements.ts'
+import {hostIdentity} from './channel/real-join.ts'
+import {type AgentConfig, agentConfig} from './config.ts'
+import {askForDrain} from './drain/real-ask.ts'
+import {addressTowards, requireOwnAddress} from './host/own-address.ts'
+import {checkHost, missingText} from './host/requirements.ts'
 import {run} from './host/run.ts'
-import {runAgent} from './real-agent.ts'
+import {hostFailure} from './host-failure.ts'
+import {type AgentOptions, runAgent} from './real-agent.ts'
+import {type DrainFlags, helpOf, parseFlags, type RunFlags} from './real-flags.ts'
 import {openHost} from './real-host.ts'
 
-const defaultConfigPath = '/etc/hearth/agent.yaml'
 const {version} = manifest
-const help = `hearth-agent ${version}: runs builders on this host for a Hearth fleet
+const exitCodes = {done: 0, usage: 2, infrastructure: 3} as const
+const putAwayWithinMs = 60_000
 
-usage: hearth-agent --fleet URL [--join TOKEN] [--state-dir DIR] [--slots N] [--advertise ADDRESS] [--name NAME] [--config FILE]
-
-  --fleet URL          the fleet, such as https://fleet.example:7433
-  --join TOKEN         one-time token (hearth tokens create --kind join); needed for the first start only
-  --state-dir DIR      default /var/lib/hearth-agent
-  --slots N            builders at a time, default 2
-  --advertise ADDRESS  address at which clients reach builders here, default 127.0.0.1
-  --name NAME          default the machine's host name
-  --config FILE        default ${defaultConfigPath}, if it is there
-  --version, --help
-
-Ending it ends no build: the next one goes on with what runs.`
-
-const options = {
-  fleet: {type: 'string'},
-  join: {type: 'string'},
-  'state-dir': {type: 'string'},
-  slots: {type: 'string'},
-  advertise: {type: 'string'},
-  name: {type: 'string'},
-  config: {type: 'string'},
-  version: {type: 'boolean'},
-  help: {type: 'boolean', short: 'h'},
-} as const
-
-/** The exit code: 0 done, 1 failed, 2 usage. */
-const main = async (): Promise<number> => {
-  const flags = parseFlags(process.argv.slice(2))
+const main = async (argv: readonly string[]): Promise<number> => {
+  const {verb, flags} = parseFlags(argv)
   if (flags.help || flags.version) {
-    process.stdout.write(`${flags.help ? help : version}\n`)
-    return 0
+    process.stdout.write(`${flags.help ? helpOf(version) : `hearth-agent ${version}`}\n`)
+    return exitCodes.done
   }
-  const config = await readConfig(flags.config)
-  const fleetUrl = flags.fleet ?? config.fleet
+  const config = await readConfig(flags)
+  try {
+    return verb === 'drain' ? await drain(config, flags) : await serve(config, flags)
+  } catch (error) {
+    const message = hostFailure(error, config.stateDir)
+    if (message === null) throw error
+    return complain(message, exitCodes.infrastructure)
+  }
+}
+
+/** Runs until SIGTERM or SIGINT, which end no builder. */
+const serve = async (config: AgentConfig, flags: RunFlags): Promise<number> => {
+  const {fleetUrl, slots, builderSubnet} = config
   if (!fleetUrl) throw new ConfigError('no fleet: say which with --fleet URL, or `fleet:` in the configuration file')
   const tools = {buildkitd: findTool('buildkitd'), runc: findTool('runc')}
   const searchPath = process.env['PATH'] ?? ''
   const missing = await checkHost({run, tools, searchPath, signal: AbortSignal.timeout(30_000)})
-  if (missing.length > 0) return complain(missing.map(({what, cure}) => `missing ${what}: ${cure}`).join('\n'), 1)
+  if (missing.length > 0) return complain(missingText(missing), exitCodes.infrastructure)
   const stop = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort())
-  await serve({fleetUrl, config, flags, tools}, stop.signal)
-  return 0
-}
-
-type Settings = {
-  readonly fleetUrl: string
-  readonly config: AgentConfig
-  readonly flags: ReturnType<typeof parseFlags>
-  readonly tools: {readonly buildkitd: string; readonly runc: string}
-}
-
-const serve = async ({fleetUrl, config, flags, tools}: Settings, signal: AbortSignal): Promise<void> => {
-  const log = pino({level: config.logLevel ?? 'info', base: null})
-  const stateDir = flags['state-dir'] ?? config.stateDir ?? '/var/lib/hearth-agent'
-  const slots = flags.slots === undefined ? (config.slots ?? 2) : Number(flags.slots)
-  if (!Number.isInteger(slots) || slots < 1)
-    throw new ConfigError(`--slots is '${flags.slots}', but must be a whole number from 1`)
-  const address = flags.advertise ?? config.advertise ?? '127.0.0.1'
-  const unclaimedAfterMs = parseDuration(config.unclaimedAfter ?? '30m')
-  if (unclaimedAfterMs === null)
-    throw new ConfigError(`unclaimedAfter is '${config.unclaimedAfter}', but must be a duration such as 30m`)
-  const seams = {clock: realClock, random: realRandom, log}
-  const advertise = {address, serverName: 'hearth-builder'}
-  const builderSubnet = config.builderSubnet ?? '10.213.0.0/16'
-  const host = await openHost({...seams, stateDir, slots, tools, advertise, builderSubnet}, signal)
+  const options = agentOptions(config, fleetUrl, flags)
+  const address = config.advertise ?? (await addressTowards(new URL(fleetUrl).hostname)) ?? '127.0.0.1'
+  await requireOwnAddress(address)
+  const host = await openHost(
+    {
+      ...{...options, slots, tools, builderSubnet, advertise: {address, serverName: 'hearth-builder'}},
+      beforeMaking: async ({journal, facts}) => {
+        const joinToken = journal.fact('identity') ? null : await options.joinToken()
+        await hostIdentity({...options, journal, architecture: facts.architecture, joinToken})
+      },
+    },
+    stop.signal,
+  )
   try {
-    const joinToken = async () =>
-      flags.join ?? (config.joinTokenFile ? readFileSync(config.joinTokenFile, 'utf8').trim() : null)
-    const name = flags.name ?? config.name ?? hostname()
-    await runAgent({...seams, stateDir, fleetUrl, name, slots, version, joinToken, unclaimedAfterMs}, host, signal)
+    await runAgent(options, host, stop.signal)
+  } catch (error) {
+    await host
+      .release(AbortSignal.timeout(putAwayWithinMs))
+      .catch((err: unknown) => options.log.warn({err}, 'could not put all away'))
+    throw error
   } finally {
     host.close()
   }
+  return exitCodes.done
 }
 
-const parseFlags = (args: readonly string[]) => {
+const agentOptions = (config: AgentConfig, fleetUrl: string, flags: RunFlags): AgentOptions => ({
+  ...{stateDir: config.stateDir, fleetUrl, name: config.name ?? hostname(), slots: config.slots, version},
+  unclaimedAfterMs: config.unclaimedAfterMs,
+  joinToken: async () => flags.join ?? (config.joinTokenFile ? readToken(config.joinTokenFile) : null),
+  ...{clock: realClock, random: realRandom, log: pino({level: config.logLevel, base: null})},
+})
+
+const readToken = (path: string): string => {
   try {
-    return parseArgs({args: [...args], options, strict: true}).values
-  } catch (error) {
-    const unknown = args.find((arg) => arg.startsWith('--') && !Object.hasOwn(options, nameOf(arg)))
-    const meant = unknown && nearest(nameOf(unknown), Object.keys(options))
-    if (unknown) throw new ConfigError(`there is no flag ${unknown}${meant ? `; did you mean --${meant}?` : ''}`)
-    throw new ConfigError((error as Error).message)
+    return readFileSync(path, 'utf8').trim()
+  } catch (cause) {
+    throw new ConfigError(`joinTokenFile: ${(cause as Error).message}`, {cause})
   }
 }
 
-const nameOf = (flag: string): string => flag.slice(2).split('=', 1)[0] as string
+const drain = async ({stateDir, fleetUrl}: AgentConfig, flags: DrainFlags): Promise<number> => {
+  const deadline = flags.deadline ?? '1h'
+  const deadlineMs = parseDuration(deadline)
+  if (deadlineMs === null) throw new ConfigError(`--deadline is '${deadline}', but must be a duration such as 1h`)
+  return await askForDrain({
+    ...{stateDir, fleetUrl, reason: flags.reason ?? 'hearth-agent drain', detach: flags.detach === true},
+    deadlineMs: flags['no-deadline'] ? null : deadlineMs,
+    say: (text) => void process.stderr.write(`${text}\n`),
+  })
+}
 
-const readConfig = async (chosen: string | undefined): Promise<AgentConfig> => {
-  const file = chosen ?? defaultConfigPath
-  if (!chosen && !existsSync(file)) return parseAgentConfig(null, file)
+const defaultConfigPath = () => join(process.env['HEARTH_CONFIG_DIR'] || '/etc/hearth', 'agent.yaml')
+
+const readConfig = async (flags: RunFlags | DrainFlags): Promise<AgentConfig> => {
+  const fileName = flags.config ?? defaultConfigPath()
+  const file = flags.config || existsSync(fileName) ? await readYaml(fileName) : null
+  const config = agentConfig({file, fileName, environment: process.env, flags})
+  return {...config, stateDir: resolve(config.stateDir)}
+}
+
+/** YAML is loaded only where there is a file. */
+const readYaml = async (path: string): Promise<unknown> => {
   const {parse} = await import('yaml')
   try {
-    return parseAgentConfig(parse(readFileSync(file, 'utf8')), file)
+    return parse(readFileSync(path, 'utf8'))
   } catch (cause) {
-    if (cause instanceof ConfigError) throw cause
-    throw new ConfigError(`${file} can't be read: ${(cause as Error).message.split('\n', 1)[0]}`, {cause})
+    const why = (cause as Error).message.split('\n', 1)[0]?.replace(/:$/, '')
+    throw new ConfigError(`${path} can't be read: ${why}`, {cause})
   }
 }
 
@@ -136,9 +136,7 @@ const complain = (message: string, code: number): number => {
   return code
 }
 
-process.exitCode = await main().catch((error: unknown) => {
-  if (error instanceof ConfigError) return complain(error.message, 2)
-  const known = error instanceof Error && error.name !== 'Error' && error.name !== 'TypeError'
-  if (known) return complain(error.message, 1)
+process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
+  if (error instanceof ConfigError) return complain(error.message, exitCodes.usage)
   throw error
 })

@@ -5,6 +5,7 @@ import {Agent} from './agent.ts'
 import {callFleet, FleetRefusal} from './channel/real-fleet-api.ts'
 import {forgetIdentity, type HostIdentity, hostIdentity, renewIdentity, renewInMs} from './channel/real-join.ts'
 import {socketDial} from './channel/socket.ts'
+import {keepDrainDoor} from './drain/real-door.ts'
 import type {OpenHost} from './real-host.ts'
 import type {Identity} from './reconcile/report.ts'
 
@@ -87,7 +88,16 @@ const runAs = async (first: HostIdentity, {options, host, removed, signal}: Run)
   const renewal = keepRenewed(identity, options, host, signal, (renewed) => {
     identity = renewed
   })
-  await Promise.all([agent.run(signal), renewal])
+  const door = keepDrainDoor(
+    {
+      ...options,
+      request: (reason, deadlineMs) => agent.requestDrain(reason, deadlineMs),
+      draining: () => agent.draining,
+      rows: () => host.journal.builders(),
+    },
+    signal,
+  )
+  await Promise.all([agent.run(signal), renewal, door])
 }
 
 const identityMessage = (

@@ -10,6 +10,8 @@ import {createUsageReader} from './host/usage.ts'
 import {type Journal, openJournal} from './store/journal.ts'
 import {createLocalVolumes, type LocalVolumes} from './volume/local.ts'
 
+const undoWithinMs = 30_000
+
 export type HostOptions = {
   readonly stateDir: string
   readonly slots: number
@@ -17,6 +19,8 @@ export type HostOptions = {
   /** Address at which clients reach builders, and the name in their certificates. */
   readonly advertise: {readonly address: string; readonly serverName: string}
   readonly builderSubnet: string
+  /** Called once the state directory is this agent's, before anything is made: what it throws leaves nothing behind. */
+  readonly beforeMaking?: (opened: Pick<OpenHost, 'facts' | 'journal'>) => Promise<void>
   readonly clock: Clock
   readonly log: Log
 }
@@ -28,54 +32,62 @@ export type OpenHost = {
   readonly volumes: LocalVolumes
   readonly runtime: RealRuntime
   readonly usage: () => Promise<HostUsage>
-  /** Puts away all that outlives an agent: network, keys, pool. Only when no builder is left; the caches stay. */
-  release(signal: AbortSignal): Promise<void>
+  /** Puts away all that outlives an agent: network, keys, pool; the caches stay. False, and nothing changes, while a builder is left. */
+  release(signal: AbortSignal): Promise<boolean>
   /** Lets another agent open this state directory. Builders run on. */
   close(): void
 }
 
-/** Opens the state directory (one agent at a time) and makes what builders need. Idempotent: finds what an earlier agent left. */
+/**
+ * Opens the state directory (one agent at a time) and makes what builders need. Idempotent: finds what an earlier agent left. What it
+ * throws can be told to people by `hostFailure`; what it had made is put away again, unless builders are left that need it.
+ */
 export const openHost = async (options: HostOptions, signal: AbortSignal): Promise<OpenHost> => {
-  const {slots, tools, advertise, builderSubnet, clock, log} = options
   await mkdir(options.stateDir, {recursive: true, mode: 0o700})
   const stateDirectory = await realpath(options.stateDir)
   const journal = openJournal(join(stateDirectory, 'agent.db'))
   try {
     const facts = await readHostFacts(signal)
-    const pool = await openPool({stateDirectory, run, log, signal})
-    const volumes = createLocalVolumes({directory: pool.volumes, run, log})
+    await options.beforeMaking?.({facts, journal})
+    const made = await makeReady(stateDirectory, facts, options, signal)
+    return {facts, journal, ...made, close: () => journal.close()}
+  } catch (error) {
+    journal.close()
+    throw error
+  }
+}
+
+type Made = Pick<OpenHost, 'volumes' | 'runtime' | 'usage' | 'release'>
+
+const makeReady = async (
+  stateDirectory: string,
+  facts: HostFacts,
+  {slots, tools, advertise, builderSubnet, clock, log}: HostOptions,
+  signal: AbortSignal,
+): Promise<Made> => {
+  const pool = await openPool({stateDirectory, run, log, signal})
+  const volumes = createLocalVolumes({directory: pool.volumes, run, log})
+  const isUnused = async (inner: AbortSignal) => (await volumes.list(inner)).length === 0
+  try {
     await volumes.sweep(signal)
-    const runtime = await openRuntime(
-      {
-        runtimeDir: join(stateDirectory, 'run'),
-        tools,
-        advertise,
-        architecture: facts.architecture,
-        portRange: null,
-        dnsFallback: ['1.1.1.1', '8.8.8.8'],
-        bootId: facts.bootId,
-        network: {subnet: builderSubnet, deny: []},
-        spares: slots,
-        run,
-        log,
-        clock,
-      },
-      signal,
-    )
+    const {architecture, bootId} = facts
+    const network = {subnet: builderSubnet, deny: []}
+    const found = {architecture, bootId, runtimeDir: join(stateDirectory, 'run'), portRange: null, network}
+    const dnsFallback = ['1.1.1.1', '8.8.8.8']
+    const runtime = await openRuntime({...found, tools, advertise, dnsFallback, spares: slots, run, log, clock}, signal)
     return {
-      facts,
-      journal,
       volumes,
       runtime,
       usage: createUsageReader(stateDirectory, pool.volumes),
       release: async (inner) => {
-        await runtime.release(inner)
+        if (!(await isUnused(inner)) || !(await runtime.release(inner))) return false
         await closePool({stateDirectory, run, signal: inner})
+        return true
       },
-      close: () => journal.close(),
     }
   } catch (error) {
-    journal.close()
+    const inner = AbortSignal.timeout(undoWithinMs)
+    if (await isUnused(inner)) await closePool({stateDirectory, run, signal: inner})
     throw error
   }
 }

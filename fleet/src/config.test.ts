@@ -47,12 +47,16 @@ describe('fleetConfig', () => {
   it.each<[string, unknown, string]>([
     ['an unknown key', {lisen: 'x'}, "fleet.yaml: there is no key 'lisen'; did you mean 'listen'?"],
     ['an unknown key inside', {policy: {warmidle: '1m'}}, "'policy.warmidle'; did you mean 'policy.warmIdle'?"],
-    ['a bare number', {policy: {warmIdle: '10'}}, '/policy/warmIdle'],
-    ['a number for a duration', {policy: {warmIdle: 10}}, '/policy/warmIdle must be string'],
-    ['a level', {logLevel: 'loud'}, "/logLevel must be one of 'debug'"],
+    ['a bare number', {policy: {warmIdle: '10'}}, 'policy.warmIdle is "10", but must be a duration such as 10m'],
+    ['a number for a duration', {policy: {warmIdle: 10}}, 'policy.warmIdle is 10, but must be a duration'],
+    ['a level', {logLevel: 'loud'}, 'logLevel is "loud", but must be one of \'debug\''],
     ['an address', {listen: '7433'}, "fleet.yaml: listen is '7433', but must be address:port"],
     ['hosts that are lost before they are offline', {policy: {lostAfter: '5s'}}, 'offlineAfter ≤ lostAfter'],
-    ['text', 'x', 'must be object'],
+    ['text', 'x', 'it must hold keys with values'],
+    ['a share of nothing', {policy: {maxUsedSpaceShare: 0}}, 'maxUsedSpaceShare is 0, but must be a number from 0.1'],
+    ['a size without a unit', {policy: {volumeSize: '50'}}, 'volumeSize is "50", but must be a size such as 50GB'],
+    ['no attempt', {policy: {maxAttempts: 0}}, 'maxAttempts is 0, but must be a whole number from 1 to 10'],
+    ['an empty name', {advertise: ['']}, 'advertise.0 is "", but must be a name or address'],
   ])('refuses %s', (_name, file, message) => {
     expect(() => config(file)).toThrow(ConfigError)
     expect(() => config(file)).toThrow(message)

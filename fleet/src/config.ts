@@ -6,9 +6,10 @@ import {defaultPolicy, type Policy} from './policy.ts'
 
 const durationPattern = '^(\\d+(\\.\\d+)?(ms|s|m|h|d))+$'
 const sizePattern = '^\\d+(\\.\\d+)?(MB|GB|TB)$'
-const Duration = Type.String({pattern: durationPattern, description: 'such as 10m or 1h30m'})
-const Size = Type.String({pattern: sizePattern, description: 'such as 50GB'})
-const count = (minimum: number, maximum = 1_000_000) => Type.Integer({minimum, maximum})
+const Duration = Type.String({pattern: durationPattern, description: 'a duration such as 10m or 1h30m'})
+const Size = Type.String({pattern: sizePattern, description: 'a size such as 50GB (MB, GB or TB)'})
+const count = (minimum: number, maximum = 1_000_000) =>
+  Type.Integer({minimum, maximum, description: `a whole number from ${minimum} to ${maximum}`})
 
 /** What `policy` may hold: the names of the fleet's policy without their units, which stand in the value. */
 const PolicyConfig = Type.Object({
@@ -25,7 +26,7 @@ const PolicyConfig = Type.Object({
   keepGenerations: Type.Optional(count(1, 100)),
   retentionBuilds: Type.Optional(count(1)),
   cpuWeight: Type.Optional(count(1, 10_000)),
-  maxUsedSpaceShare: Type.Optional(Type.Number({minimum: 0.1, maximum: 1})),
+  maxUsedSpaceShare: Type.Optional(Type.Number({minimum: 0.1, maximum: 1, description: 'a number from 0.1 to 1'})),
   volumeSize: Type.Optional(Size),
   buildsCreateProjects: Type.Optional(Type.Boolean()),
 })
@@ -34,10 +35,12 @@ const levels = ['debug', 'info', 'warn', 'error'] as const
 
 /** /etc/hearth/fleet.yaml. Every key is optional; HEARTH_* variables and the command line's flags win over it. */
 const FleetFile = Type.Object({
-  listen: Type.Optional(Type.String({description: 'address:port, default 127.0.0.1:7433'})),
-  stateDir: Type.Optional(Type.String({description: 'default /var/lib/hearth'})),
+  listen: Type.Optional(Type.String({description: 'address:port, such as 127.0.0.1:7433'})),
+  stateDir: Type.Optional(Type.String({description: 'a directory, such as /var/lib/hearth'})),
   advertise: Type.Optional(
-    Type.Array(Type.String({minLength: 1}), {description: 'names under which others reach this fleet'}),
+    Type.Array(Type.String({minLength: 1, description: 'a name or address under which others reach this fleet'}), {
+      description: 'a list of names and addresses under which others reach this fleet',
+    }),
   ),
   logLevel: Type.Optional(oneOf(...levels)),
   policy: Type.Optional(PolicyConfig),

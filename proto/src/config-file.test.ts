@@ -4,7 +4,8 @@ import {checkConfig} from './config-file.ts'
 
 const schema = Type.Object({
   slots: Type.Optional(Type.Integer({minimum: 1})),
-  builder: Type.Optional(Type.Object({memory: Type.Optional(Type.String())})),
+  names: Type.Optional(Type.Array(Type.String({minLength: 1, description: 'a name'}))),
+  builder: Type.Optional(Type.Object({memory: Type.Optional(Type.String({description: 'a size such as 4GB'}))})),
 })
 
 describe('checkConfig', () => {
@@ -20,11 +21,14 @@ describe('checkConfig', () => {
     expect(() => checkConfig(schema, {builder: {memori: 1}}, 'a.yaml')).toThrow(
       "'builder.memori'; did you mean 'builder.memory'?",
     )
-    expect(() => checkConfig(schema, {qqqq: 3}, 'a.yaml')).toThrow('known keys: slots, builder')
+    expect(() => checkConfig(schema, {qqqq: 3}, 'a.yaml')).toThrow('known keys: slots, names, builder')
   })
 
   it('names a bad value', () => {
-    expect(() => checkConfig(schema, {slots: 0}, 'a.yaml')).toThrow('a.yaml: /slots must be >= 1')
-    expect(() => checkConfig(schema, 'x', 'a.yaml')).toThrow('must be object')
+    const complaint = (value: unknown) => () => checkConfig(schema, value, 'a.yaml')
+    expect(complaint({slots: 0})).toThrow('a.yaml: slots is 0, but must be >= 1')
+    expect(complaint({builder: {memory: 4}})).toThrow('a.yaml: builder.memory is 4, but must be a size such as 4GB')
+    expect(complaint({names: ['a', '']})).toThrow('a.yaml: names.1 is "", but must be a name')
+    expect(complaint('x')).toThrow('a.yaml: it must hold keys with values')
   })
 })

@@ -21,9 +21,30 @@ export const checkConfig = <S extends TSchema & {properties: TProperties}>(
   try {
     return Object.freeze(validator(schema)(config))
   } catch (error) {
-    if (error instanceof ProtocolError) throw new ConfigError(`${file}: ${error.message}`, {cause: error})
+    if (error instanceof ProtocolError)
+      throw new ConfigError(`${file}: ${complaint(schema, config, error)}`, {cause: error})
     throw error
   }
+}
+
+/** `policy.warmIdle is "5", but must be a duration such as 10m`; without a description, the schema's own complaint. */
+const complaint = (schema: TSchema, config: unknown, {at, message}: ProtocolError): string => {
+  const path = at.split('/').slice(1)
+  if (path.length === 0) return 'it must hold keys with values, such as `logLevel: info`'
+  let value: unknown = config
+  let described: Described | undefined = schema
+  for (const key of path) {
+    value = (value as Record<string, unknown>)[key]
+    described = described?.properties?.[key] ?? described?.items
+  }
+  const must = described?.description ? `must be ${described.description}` : message.slice(at.length).trim()
+  return `${path.join('.')} is ${JSON.stringify(value)}, but ${must}`
+}
+
+type Described = {
+  readonly description?: string
+  readonly properties?: Readonly<Record<string, Described>>
+  readonly items?: Described
 }
 
 const refuseUnknownKeys = (schema: TSchema, value: unknown, file: string, path: string): void => {

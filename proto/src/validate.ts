@@ -4,6 +4,13 @@ import type {Static, TSchema} from 'typebox'
 /** A value that breaks its schema. The message names the first bad field: `/builders/0/epoch must be >= 1`. */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError'
+  /** Where the bad field is: `/builders/0/epoch`; empty for the whole value, or if it is not known. */
+  readonly at: string
+
+  constructor(message: string, {at = '', cause}: {at?: string; cause?: unknown} = {}) {
+    super(message, {cause})
+    this.at = at
+  }
 }
 
 const ajv = new Ajv({discriminator: true, allErrors: false, strict: false})
@@ -24,7 +31,8 @@ export const validator = <S extends TSchema>(schema: S): ((value: unknown) => St
   return (value) => {
     check ??= ajv.compile(schema)
     if (check(value)) return value as Static<S>
-    throw new ProtocolError(check.errors?.[0] ? complaint(check.errors[0]) : 'not valid')
+    const [error] = check.errors ?? []
+    throw error ? new ProtocolError(complaint(error), {at: error.instancePath}) : new ProtocolError('not valid')
   }
 }
 

@@ -45,38 +45,52 @@ export type RuntimeOptions = Omit<
   readonly run: Run
   readonly log: Log
 }
-/** `release` removes all that outlives builders: rules, networks, the directory of keys. Only when no builder is left. */
-export type RealRuntime = BuilderRuntime & {release(signal: AbortSignal): Promise<void>}
+/** `release` removes all that outlives builders: rules, networks, the directory of keys. False, and nothing changes, while one is left. */
+export type RealRuntime = BuilderRuntime & {release(signal: AbortSignal): Promise<boolean>}
 
-/** Makes this host ready for builders, and finds those that run. Idempotent. */
+const undoWithinMs = 20_000
+
+/** Makes this host ready for builders, and finds those that run. Idempotent; what fails is undone, unless builders are left. */
 export const openRuntime = async (options: RuntimeOptions, signal: AbortSignal): Promise<RealRuntime> => {
-  const {runtimeDir, run, network, advertise, clock, spares} = options
+  const {runtimeDir, run, network, advertise, clock, spares, log} = options
   await ensureRuntimeTmpfs(runtimeDir, run, signal)
   const networkDeps = {directory: join(runtimeDir, '.net'), config: network, run}
-  const records = recordedBuilders(runtimeDir).map((builder) => readRecord(builderDirectory(runtimeDir, builder)))
-  await openNetwork(networkDeps, new Set(records.flatMap((record) => record?.network ?? [])), signal)
   const names = [advertise.address, advertise.serverName]
   const networks = createSpares((inner) => createNetwork(networkDeps, inner), options)
   const identities = createSpares(() => makeIdentity(names, clock.now()), options)
-  await Promise.all([networks.prepare(spares, signal), identities.prepare(spares, signal)])
   const hierarchies = cgroupHierarchies(await readMounts('self'))
+  const release = async (inner: AbortSignal): Promise<boolean> => {
+    if (recordedBuilders(runtimeDir).length > 0) return false
+    await networks.close()
+    await closeNetwork(networkDeps, inner)
+    await releaseRuntimeTmpfs(runtimeDir, run, inner)
+    removeRootGroups(hierarchies)
+    return true
+  }
+  try {
+    const records = recordedBuilders(runtimeDir).map((builder) => readRecord(builderDirectory(runtimeDir, builder)))
+    await openNetwork(networkDeps, new Set(records.flatMap((record) => record?.network ?? [])), signal)
+    await Promise.all([networks.prepare(spares, signal), identities.prepare(spares, signal)])
+  } catch (error) {
+    await release(AbortSignal.timeout(undoWithinMs)).catch((err: unknown) =>
+      log.warn({err}, 'could not undo the start'),
+    )
+    throw error
+  }
   return new Runtime({
     ...options,
     hierarchies,
     takeNetwork: (inner) => networks.take(inner),
     takeIdentity: (inner) => identities.take(inner),
     removeNetwork: (name, inner) => removeNetwork(networkDeps, name, inner),
-    closeNetwork: async (inner) => {
-      await networks.close()
-      await closeNetwork(networkDeps, inner)
-    },
+    release,
   })
 }
 
 type Deps = RuntimeOptions &
-  Pick<StartDeps, 'hierarchies' | 'takeNetwork' | 'takeIdentity'> & {
+  Pick<StartDeps, 'hierarchies' | 'takeNetwork' | 'takeIdentity'> &
+  Pick<RealRuntime, 'release'> & {
     readonly removeNetwork: (name: string, signal: AbortSignal) => Promise<void>
-    readonly closeNetwork: (signal: AbortSignal) => Promise<void>
   }
 
 class Runtime implements RealRuntime {
@@ -209,13 +223,7 @@ class Runtime implements RealRuntime {
     await removeDirectory(directory)
   }
 
-  async release(signal: AbortSignal): Promise<void> {
-    const {runtimeDir, run, hierarchies} = this.#deps
-    if (recordedBuilders(runtimeDir).length > 0) return
-    await this.#deps.closeNetwork(signal)
-    await releaseRuntimeTmpfs(runtimeDir, run, signal)
-    removeRootGroups(hierarchies)
-  }
+  release: RealRuntime['release'] = (signal) => this.#deps.release(signal)
 
   #directory(builder: BuilderId): string {
     return builderDirectory(this.#deps.runtimeDir, builder)

@@ -39,7 +39,12 @@ export const hostIdentity = async (options: JoinOptions): Promise<HostIdentity> 
 /** Makes the next start join anew: the fleet does not know this host any more. */
 export const forgetIdentity = (journal: Journal): void => journal.setFact('identity', '')
 
-const savedIdentity = async ({stateDir, journal, joinToken}: JoinOptions): Promise<HostIdentity | null> => {
+/** The identity from an earlier join; null if there is none that still holds, or the token is of another fleet. */
+export const savedIdentity = async ({
+  stateDir,
+  journal,
+  joinToken,
+}: Pick<JoinOptions, 'stateDir' | 'journal' | 'joinToken'>): Promise<HostIdentity | null> => {
   const saved = journal.fact('identity')
   const keyPath = join(stateDir, 'host.key')
   if (!saved || !existsSync(keyPath)) return null

@@ -13,6 +13,10 @@ export type HostToCheck = {
   readonly signal: AbortSignal
 }
 
+/** A line for each: `missing root: run it with sudo`. */
+export const missingText = (missing: readonly MissingRequirement[]): string =>
+  missing.map(({what, cure}) => `missing ${what}: ${cure}`).join('\n')
+
 const programs: Readonly<Record<string, string>> = {
   losetup: 'mount',
   mount: 'mount',
@@ -84,14 +88,26 @@ const missingPrograms = async ({searchPath}: HostToCheck): Promise<readonly Miss
     .map(([name, debianPackage]) => ({what: `the program ${name}`, cure: `apt-get install ${debianPackage}`}))
 }
 
-const missingTools = async ({tools, searchPath}: HostToCheck): Promise<readonly MissingRequirement[]> => {
-  const found = await Promise.all(Object.values(tools).map((tool) => isProgram(tool, searchPath)))
-  return Object.entries(tools)
-    .filter((_, index) => !found[index])
-    .map(([name, tool]) => ({
-      what: `the program ${name} (${tool})`,
-      cure: 'in a checkout run `make setup`, or install it and say where it is',
-    }))
+const missingTools = async (host: HostToCheck): Promise<readonly MissingRequirement[]> => {
+  const found = await Promise.all(Object.entries(host.tools).map(([name, tool]) => missingTool(name, tool, host)))
+  return found.filter((missing) => missing !== null)
+}
+
+/** A tool that is there must also run, and be what it is taken for: another processor's, or a stub, would fail at the first build. */
+const missingTool = async (
+  name: string,
+  tool: string,
+  {run, searchPath, signal}: HostToCheck,
+): Promise<MissingRequirement | null> => {
+  const cure = `in a checkout run \`make setup\`, or set HEARTH_${name.toUpperCase()} to its path`
+  if (!(await isProgram(tool, searchPath))) return {what: `the program ${name} (${tool})`, cure}
+  try {
+    if ((await run([tool, '--version'], signal)).includes(name)) return null
+    return {what: `the program ${name}: ${tool} is another one`, cure}
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error
+    return {what: `the program ${name}: it does not run (${error.message})`, cure}
+  }
 }
 
 const isProgram = async (program: string, searchPath: string): Promise<boolean> => {

@@ -50,6 +50,7 @@ describe('what the fleet says of itself', () => {
         "GET /v1/status",
         "GET /v1/tokens",
         "GET /v1/whoami",
+        "POST /agent/v1/drain",
         "POST /agent/v1/join",
         "POST /agent/v1/renew",
         "POST /v1/builds",

@@ -50,6 +50,14 @@ describe('joining', () => {
     expect(rig.fleet.hosts.size).toBe(0)
   })
 
+  it('lets a host drain itself, by its certificate', async () => {
+    const {host, tls} = await rig.joinHost()
+    const body = {reason: 'new disks', deadlineMs: null}
+    expect((await rig.ask('POST', '/agent/v1/drain', {body, token: rig.admin})).status).toBe(401)
+    expect((await rig.ask('POST', '/agent/v1/drain', {body, token: null, tls})).status).toBe(204)
+    expect(rig.fleet.hosts.get(host)?.drain).toMatchObject({reason: 'new disks', deadlineAt: null})
+  })
+
   it('renews, takes logs, and knows hosts by certificate only', async () => {
     const {host, tls} = await rig.joinHost()
     const {pem} = await certificateRequest()

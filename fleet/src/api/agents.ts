@@ -1,4 +1,4 @@
-import {JoinedHost, JoinHost, RenewHost} from '@hearth/proto/api'
+import {DrainHost, JoinedHost, JoinHost, RenewHost} from '@hearth/proto/api'
 import type {Log, Random} from '@hearth/proto/clock'
 import {type Architecture, architectures} from '@hearth/proto/common'
 import type {BuildId, HostId} from '@hearth/proto/ids'
@@ -6,7 +6,7 @@ import {Type} from 'typebox'
 import {ApiFailure} from '../api-failure.ts'
 import type {Authority} from '../auth/authority.ts'
 import type {Tokens} from '../auth/tokens.ts'
-import type {Fleet} from '../fleet.ts'
+import type {Fleet, Principal} from '../fleet.ts'
 import {hostRoute, openRoute, param, type Route} from './route.ts'
 
 /** A log is cut to 16 MiB by its agent, which then adds a line that says so. */
@@ -48,6 +48,18 @@ export const agentRoutes = (deps: AgentRoutesDeps): readonly Route[] => {
     ),
     hostRoute(
       {
+        method: 'POST',
+        path: '/agent/v1/drain',
+        summary: 'Drain the asking host: for hearth-agent drain where no agent runs',
+        body: DrainHost,
+        answer: null,
+      },
+      async ({body}, host) => {
+        await fleet.drainHost(host, body, actingHost(host))
+      },
+    ),
+    hostRoute(
+      {
         method: 'PUT',
         path: '/agent/v1/builds/:id/logs/:architecture',
         summary: 'Keep the log of a lease that the asking host served; text/plain',
@@ -60,6 +72,15 @@ export const agentRoutes = (deps: AgentRoutesDeps): readonly Route[] => {
     ),
   ]
 }
+
+/** A host may drain itself, and nothing else. */
+const actingHost = (host: HostId): Principal => ({
+  actor: `host ${host}`,
+  tokenId: host,
+  kind: 'admin',
+  projects: null,
+  trust: 'trusted',
+})
 
 /**
  * The certificate comes first, then the token is spent, then the host is registered: a request that fails on the way costs no

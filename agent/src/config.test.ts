@@ -1,0 +1,88 @@
+import {ConfigError} from '@hearth/proto/config-file'
+import {describe, expect, it} from 'vitest'
+import {agentConfig} from './config.ts'
+
+const config = (file: unknown, environment: Record<string, string> = {}, flags = {}) =>
+  agentConfig({file, fileName: 'agent.yaml', environment, flags})
+
+describe('agentConfig', () => {
+  it('has a default for all but the fleet', () => {
+    expect(config(null)).toEqual({
+      fleetUrl: null,
+      joinTokenFile: null,
+      stateDir: '/var/lib/hearth',
+      name: null,
+      slots: 2,
+      advertise: null,
+      builderSubnet: '10.213.0.0/16',
+      unclaimedAfterMs: 1_800_000,
+      logLevel: 'info',
+    })
+  })
+
+  it('reads every key', () => {
+    const file = {
+      fleet: 'https://fleet.example:7433',
+      joinTokenFile: '/run/token',
+      stateDir: '/data',
+      name: 'h1',
+      slots: 8,
+      advertise: '10.0.0.2',
+      builderSubnet: '10.99.0.0/24',
+      unclaimedAfter: '1h',
+      logLevel: 'debug',
+    }
+    const {fleet, unclaimedAfter, ...same} = file
+    expect(config(file)).toEqual({...same, fleetUrl: fleet, unclaimedAfterMs: 3_600_000})
+    expect(unclaimedAfter).toBe('1h')
+  })
+
+  it('lets the environment win over the file, and flags over both', () => {
+    const file = {
+      stateDir: '/file',
+      logLevel: 'warn',
+      slots: 3,
+      fleet: 'https://file:1',
+      name: 'f',
+      advertise: '1.1.1.1',
+    }
+    const environment = {HEARTH_STATE_DIR: '/environment', HEARTH_LOG_LEVEL: 'error'}
+    expect(config(file, environment)).toMatchObject({stateDir: '/environment', logLevel: 'error', slots: 3})
+    const flags = {fleet: 'https://flag:1', 'state-dir': '/flag', slots: '4', advertise: '2.2.2.2', name: 'g'}
+    expect(config(file, environment, flags)).toMatchObject({
+      fleetUrl: 'https://flag:1',
+      stateDir: '/flag',
+      slots: 4,
+      advertise: '2.2.2.2',
+      name: 'g',
+    })
+  })
+
+  it.each<[string, unknown, string]>([
+    ['an unknown key', {slot: 2}, "agent.yaml: there is no key 'slot'; did you mean 'slots'?"],
+    ['no slots', {slots: 0}, 'slots is 0, but must be a whole number from 1 to 256'],
+    ['half a slot', {slots: 1.5}, 'slots is 1.5, but must be a whole number'],
+    ['an address that is no text', {advertise: 1}, 'advertise is 1, but must be an address of this machine'],
+    ['a subnet', {builderSubnet: '10.0.0.0'}, 'agent.yaml: builderSubnet: the builders'],
+    ['a duration', {unclaimedAfter: 'soon'}, "unclaimedAfter is 'soon', but must be a duration such as 30m"],
+    ['a level', {logLevel: 'loud'}, 'logLevel is "loud", but must be one of'],
+    [
+      'a fleet without a scheme',
+      {fleet: 'fleet.example'},
+      "agent.yaml: fleet is 'fleet.example', but must be the fleet's URL",
+    ],
+    ['an empty name', {name: ''}, 'name is "", but must be a name'],
+    ['a token file that is a number', {joinTokenFile: 3}, 'joinTokenFile is 3, but must be the path'],
+    ['a list', [], 'it must hold keys with values'],
+  ])('refuses %s', (_name, file, message) => {
+    expect(() => config(file)).toThrow(ConfigError)
+    expect(() => config(file)).toThrow(message)
+  })
+
+  it('blames the flag or the variable that is wrong', () => {
+    expect(() => config(null, {}, {slots: '1x'})).toThrow("--slots is '1x', but must be a whole number from 1 to 256")
+    expect(() => config(null, {}, {slots: '0'})).toThrow("--slots is '0'")
+    expect(() => config(null, {}, {fleet: 'x'})).toThrow("--fleet is 'x'")
+    expect(() => config(null, {HEARTH_LOG_LEVEL: 'loud'})).toThrow("HEARTH_LOG_LEVEL is 'loud'")
+  })
+})
