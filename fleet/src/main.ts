@@ -5,6 +5,7 @@ import {ConfigError} from '@hearth/proto/config-file'
 import {nearest} from '@hearth/proto/nearest'
 import {realClock, realRandom} from '@hearth/proto/real-clock'
 import {pino} from 'pino'
+import {addHostText} from './add-host.ts'
 import {version} from './cli/version.ts'
 import {type FleetConfig, fleetConfig} from './config.ts'
 import {createFleet} from './core.ts'
@@ -71,8 +72,8 @@ const serve = async (config: FleetConfig): Promise<number> => {
 const tellFirstSteps = ({url, adminToken}: RunningFleet): void => {
   const steps = [
     `admin token: in ${adminToken.path} (mode 0600)`,
-    `to use it:   export HEARTH_URL=${url} HEARTH_TOKEN="$(cat ${adminToken.path})"`,
-    `add a host:  hearth tokens create --kind join, then there: hearth-agent --fleet ${url} --join TOKEN`,
+    `to use it: export HEARTH_URL=${url} HEARTH_TOKEN="$(cat ${adminToken.path})"`,
+    ...addHostText({url, address: null, restart: (listen) => `hearth-fleet --listen ${listen}`}),
   ]
   process.stderr.write(`${steps.join('\n')}\n`)
 }

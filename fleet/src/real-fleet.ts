@@ -1,8 +1,10 @@
+import {existsSync} from 'node:fs'
 import {mkdir, open} from 'node:fs/promises'
+import {createServer} from 'node:net'
 import {join} from 'node:path'
 import type {Clock, Log, Random} from '@hearth/proto/clock'
 import type {HostId} from '@hearth/proto/ids'
-import {urlOf} from './api/real-names.ts'
+import {urlHere, urlOf} from './api/real-names.ts'
 import {type AdminToken, ensureAdminToken} from './auth/real-admin-token.ts'
 import {openAuthority} from './auth/real-authority.ts'
 import {realSecrets} from './auth/real-secrets.ts'
@@ -42,6 +44,8 @@ export type RunningFleet = {
   readonly fleet: Fleet
   readonly tokens: Tokens
   readonly url: string
+  /** Where this machine reaches it; see `urlHere`. */
+  readonly urlHere: string
   readonly port: number
   readonly caPem: string
   readonly adminToken: AdminToken
@@ -57,6 +61,7 @@ export type RunningFleet = {
  */
 export const startFleet = async (options: FleetOptions): Promise<RunningFleet> => {
   const {config, clock, random} = options
+  await requirePort(config)
   await mkdir(config.stateDir, {recursive: true, mode: 0o700})
   const store = await openStore(config.stateDir)
   try {
@@ -70,6 +75,19 @@ export const startFleet = async (options: FleetOptions): Promise<RunningFleet> =
   }
 }
 
+/** Before a new state directory is made: throws Node's error where nothing could listen, so that such a start leaves nothing behind. */
+export const requirePort = async ({stateDir, listen}: Pick<FleetConfig, 'stateDir' | 'listen'>): Promise<void> => {
+  if (existsSync(storePath(stateDir))) return // its lock is looked at first: that Hearth may be what listens there
+  const server = createServer()
+  try {
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(listen, resolve))
+  } finally {
+    server.close()
+  }
+}
+
+const storePath = (stateDir: string): string => join(stateDir, 'fleet.sqlite')
+
 type Opened = FleetOptions & {
   readonly store: Store
   readonly authority: Awaited<ReturnType<typeof openAuthority>>
@@ -78,7 +96,8 @@ type Opened = FleetOptions & {
 
 const runFleet = async (opened: Opened): Promise<RunningFleet> => {
   const {config, version, store, authority, tokens, clock, random, log} = opened
-  const fleet = await opened.makeFleet({store, clock, random, policy: config.policy, about: aboutOf(opened), log})
+  const about = aboutOf(opened)
+  const fleet = await opened.makeFleet({store, clock, random, policy: config.policy, about, log})
   const stop = new AbortController()
   const ended = fleet.run(stop.signal)
   ended.catch(() => stop.abort()) // its reason is told by `ended` and `close`
@@ -100,6 +119,7 @@ const runFleet = async (opened: Opened): Promise<RunningFleet> => {
     await ended
     throw error
   }
+  about.url = served.url
   const close = async () => {
     await served.close()
     stop.abort()
@@ -108,7 +128,8 @@ const runFleet = async (opened: Opened): Promise<RunningFleet> => {
   try {
     const adminToken = await ensureAdminToken(tokens, config.stateDir)
     const {url, port} = served
-    return {fleet, tokens, url, port, caPem: authority.caPem, adminToken, ended, close}
+    const here = urlHere(config.listen.host, port)
+    return {fleet, tokens, url, urlHere: here, port, caPem: authority.caPem, adminToken, ended, close}
   } catch (error) {
     await served.close()
     stop.abort()
@@ -119,13 +140,13 @@ const runFleet = async (opened: Opened): Promise<RunningFleet> => {
 
 /** SQLite would make the file readable to all; it holds the hashes of tokens and the logs of builds. */
 const openStore = async (stateDir: string): Promise<Store> => {
-  const path = join(stateDir, 'fleet.sqlite')
+  const path = storePath(stateDir)
   await (await open(path, 'a', 0o600)).close()
   return openSqliteStore(path)
 }
 
-/** `localHost` is asked each time: it is not known before that host has joined. */
-const aboutOf = ({config, version, embedded, localHost}: FleetOptions): About => ({
+/** `localHost` is asked each time: it is not known before that host has joined. The port may be chosen only when it listens. */
+const aboutOf = ({config, version, embedded, localHost}: FleetOptions): About & {url: string} => ({
   version,
   embedded,
   url: urlOf(config.listen.host, config.listen.port, config.advertise),

@@ -11,11 +11,22 @@ export const serverNames = (listenHost: string, advertise: readonly string[]): r
   return [...new Set([...advertise, hostname(), 'localhost', '127.0.0.1', '::1', ...addresses])]
 }
 
-/** Plain HTTP for a loopback address, else https by the first advertised name. */
+/** Where others reach the fleet: plain HTTP for a loopback address, else https by the first advertised name. */
 export const urlOf = (listenHost: string, port: number, advertise: readonly string[]): string => {
-  const loopback = listenHost === 'localhost' || listenHost === '::1' || listenHost.startsWith('127.')
   const name = advertise[0] ?? (isWildcard(listenHost) ? hostname() : listenHost)
-  return `${loopback && !advertise[0] ? 'http' : 'https'}://${isIPv6(name) ? `[${name}]` : name}:${port}`
+  return format(isLoopbackHost(listenHost) && !advertise[0] ? 'http' : 'https', name, port)
 }
 
-const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::'
+/** Where this machine itself reaches it: plain HTTP by a loopback address, if it listens on one. */
+export const urlHere = (listenHost: string, port: number): string => {
+  if (isWildcard(listenHost)) return format('http', '127.0.0.1', port)
+  return format(isLoopbackHost(listenHost) ? 'http' : 'https', listenHost, port)
+}
+
+export const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::'
+
+export const isLoopbackHost = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || host.startsWith('127.')
+
+const format = (scheme: string, name: string, port: number): string =>
+  `${scheme}://${isIPv6(name) ? `[${name}]` : name}:${port}`

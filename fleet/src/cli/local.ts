@@ -2,29 +2,26 @@ import {type VerbContext, verb} from './verb.ts'
 
 // `hearth up` and `hearth down`; what they do loads only when they run, as `up` brings the whole fleet and agent with it.
 
-const stateDirectory = '/var/lib/hearth'
-
 export const upCommand = (context: VerbContext) =>
   verb({
     command: 'up',
     describe: 'Run a fleet and an agent on this machine',
     builder: (args) =>
       args
-        .option('state-dir', {type: 'string', default: stateDirectory, describe: 'caches, keys and records'})
-        .option('listen', {
-          type: 'string',
-          default: '127.0.0.1:7433',
-          describe: 'address:port; TLS everywhere but on loopback',
-        })
+        .option('state-dir', {type: 'string', describe: 'caches, keys and records (/var/lib/hearth)'})
+        .option('listen', {type: 'string', describe: 'address:port (127.0.0.1:7433); TLS, but on loopback'})
         .option('detach', {alias: 'd', type: 'boolean', default: false, describe: 'return when it is ready'})
         .option('warm-idle', {
           type: 'string',
           describe: 'how long an unused builder stays ready (10m); 0s detaches at once',
         })
-        .option('slots', {type: 'number', default: 2, describe: 'how many builders at a time'}),
+        .option('slots', {type: 'string', describe: 'how many builders at a time (2)'}),
     handler: async (flags) => {
       const {up} = await import('./up.ts')
-      context.exit(await up({...flags, 'warm-idle': flags['warm-idle']}, context))
+      const {listen, detach, slots} = flags
+      context.exit(
+        await up({listen, detach, slots, 'state-dir': flags['state-dir'], 'warm-idle': flags['warm-idle']}, context),
+      )
     },
   })
 
@@ -38,9 +35,9 @@ export const downCommand = (context: VerbContext) =>
         .option('force', {type: 'boolean', default: false, describe: 'cancel what runs now'})
         .option('purge', {type: 'boolean', default: false, describe: 'delete all caches and the state directory'})
         .option('yes', {type: 'boolean', default: false, describe: 'do not ask'})
-        .option('state-dir', {type: 'string', default: stateDirectory, describe: 'what --purge removes'}),
+        .option('state-dir', {type: 'string', describe: 'where its state is, if not where hearth up last put it'}),
     handler: async (flags) => {
       const {down} = await import('./down.ts')
-      context.exit(await down(flags, context))
+      context.exit(await down({...flags, 'state-dir': flags['state-dir']}, context))
     },
   })

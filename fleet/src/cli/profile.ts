@@ -12,6 +12,8 @@ export type Profile = {
   readonly caPem?: string
   readonly createsProjects?: boolean
   readonly onlyProject?: string
+  /** Where the Hearth that wrote it keeps its state. */
+  readonly stateDir?: string
 }
 
 /** What a command talks to: the profile with HEARTH_URL and HEARTH_TOKEN put over it. */
