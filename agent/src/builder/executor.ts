@@ -93,7 +93,7 @@ const executors: {readonly [Type in BuilderAction['type']]: Execute<Type>} = {
   openLease: async (_action, {row}, {journal, runtime}, signal) => {
     const {build, lease, clients} = row.desired.lease as DesiredLease
     const certificates = await runtime.certify(row.builder, clients, signal)
-    journal.update(row.builder, {lease: {build, lease, certificates}})
+    journal.update(row.builder, {lease: {build, lease, certificates, ended: null}})
   },
 
   endLease: async ({force, clientGone}, on, deps, signal) => {
@@ -104,14 +104,20 @@ const executors: {readonly [Type in BuilderAction['type']]: Execute<Type>} = {
     if (force && running) await runtime.closeConnections(builder, signal)
     const records = running ? await settledRecords(on.row, force !== null || clientGone, deps, signal) : null
     if (running && !records) return // still building: the client's word was early
-    if (running) await runtime.closeConnections(builder, signal)
-    if (records && records.records.length > 0) await keepLog(on.row, records, deps, signal)
     const outcome = outcomeOf({...lease, records, force, clientGone, builderFailed: !running || on.row.fault !== null})
-    const usedBytes = running
-      ? await runtime.usedBytes(builder, signal).catch(() => on.row.usedBytes)
-      : on.row.usedBytes
-    journal.update(builder, {lease: null, outcomes: [...outcomes, outcome], usedBytes})
-    if (running) await runtime.forgetRecords(builder, signal)
+    const refs = records?.records.map(({ref}) => ref) ?? []
+    journal.update(builder, {lease: {...lease, ended: {refs}}, outcomes: [...outcomes, outcome]})
+  },
+
+  closeLease: async (_action, {row, seen}, deps, signal) => {
+    const {journal, runtime} = deps
+    const {builder} = row
+    if (!seen?.running) return journal.update(builder, {lease: null})
+    await runtime.closeConnections(builder, signal)
+    await keepLog(row, deps, signal)
+    const usedBytes = await runtime.usedBytes(builder, signal).catch(() => row.usedBytes)
+    await runtime.forgetRecords(builder, signal)
+    journal.update(builder, {lease: null, usedBytes})
   },
 
   fail: async ({fault}, {row}, {journal}) => journal.update(row.builder, {fault}),
@@ -166,17 +172,12 @@ const settledRecords = async (
 
 const keepLog = async (
   {builder, desired, lease}: JournalBuilder,
-  {records}: BuildRecords,
   {runtime, journal, log}: ExecutorDeps,
   signal: AbortSignal,
 ): Promise<void> => {
-  if (!lease) return
+  if (!lease?.ended || lease.ended.refs.length === 0) return
   try {
-    const text = await runtime.log(
-      builder,
-      records.map(({ref}) => ref),
-      signal,
-    )
+    const text = await runtime.log(builder, lease.ended.refs, signal)
     journal.addLog({lease: lease.lease, build: lease.build, architecture: desired.architecture, text})
   } catch (err) {
     log.warn({builder, build: lease.build, err}, 'build log could not be read')

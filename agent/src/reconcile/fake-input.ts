@@ -54,7 +54,14 @@ const row: fc.Arbitrary<Omit<JournalBuilder, 'builder'>> = fc.record({
   attachIntended: fc.boolean(),
   startIntended: fc.boolean(),
   startDone: fc.boolean(),
-  lease: maybe(fc.record({build, lease: leaseId, certificates: fc.constant([])})),
+  lease: maybe(
+    fc.record({
+      build,
+      lease: leaseId,
+      certificates: fc.constant([]),
+      ended: fc.option(fc.constant({refs: []}), {freq: 2}),
+    }),
+  ),
   outcomes: fc.array(outcome, {maxLength: 1}),
   timingsMs: fc.constant({}),
   fault: fc.option(fc.constant({code: 'c', message: 'm'}), {freq: 2}),

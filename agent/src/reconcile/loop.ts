@@ -176,9 +176,13 @@ export class ReconcileLoop {
   }
 }
 
-/** Those that may have clients: a lease is open, or no fleet says what they are for. */
+/** Those whose clients matter: a lease goes on and nobody has said that it is over, or no fleet says what they are for. */
 const watchedBuilders = (rows: readonly JournalBuilder[]): ReadonlySet<BuilderId> =>
-  new Set(rows.filter(({lease, listed}) => lease !== null || !listed).map(({builder}) => builder))
+  new Set(
+    rows
+      .filter(({lease, listed, desired}) => !listed || (lease && !lease.ended && !desired.lease?.finishing))
+      .map(({builder}) => builder),
+  )
 
 const keyOf = (action: Action): string => {
   switch (action.on) {

@@ -59,9 +59,11 @@ const isRight: {readonly [Type in BuilderAction['type']]: (each: Case<Type>) => 
     const isGone = seenOf(each)?.connections === 0 && idleMs(each) >= patience
     const other = row.listed && row.desired.lease?.lease !== row.lease?.lease
     const isUnwanted = hasReasonToEnd(each) || other || (row.listed && row.desired.lease?.cancel !== null)
-    if (act.force !== null) return row.lease !== null && isUnwanted
-    return row.lease !== null && (isGone || (row.listed && row.desired.lease?.finishing === true))
+    const goesOn = row.lease !== null && row.lease.ended === null
+    if (act.force !== null) return goesOn && isUnwanted
+    return goesOn && (isGone || (row.listed && row.desired.lease?.finishing === true))
   },
+  closeLease: ({row}) => row.lease !== null && row.lease.ended !== null,
   fail: (each) => {
     const {row, world, act} = each
     const reasons: Record<string, boolean> = {
@@ -138,6 +140,7 @@ describe('plan', () => {
           ...each,
           ...{listed: false, fault: null, leftClean: null, released: null, startDone: true},
           desired: {...each.desired, want: 'ready'},
+          lease: each.lease && {...each.lease, ended: null},
         }),
       )
       const connected = new Map([...world.seen].map(([builder, seen]) => [builder, {...seen, connections: 1}]))
@@ -158,7 +161,7 @@ describe('plan', () => {
       for (const row of world.builders) {
         const each = {row, world}
         const isReady = row.startDone && runs(each)
-        const waits = !runs(each) && isHeld(each) && !hasReasonToEnd(each)
+        const waits = !row.released && !runs(each) && isHeld(each) && !hasReasonToEnd(each)
         const isOver = row.released !== null && row.listed && !world.seen.has(row.builder)
         expect([isReady, waits, isOver].filter(Boolean), JSON.stringify(row)).toHaveLength(1)
       }
@@ -205,12 +208,15 @@ const afterAct = (world: PlanInput, row: JournalBuilder, act: BuilderAction): Pl
     case 'adopt':
       return noted({startDone: true})
     case 'openLease':
-      return noted({lease: {...(desired.lease as NonNullable<typeof desired.lease>), certificates: []}})
+      return noted({lease: {...(desired.lease as NonNullable<typeof desired.lease>), certificates: [], ended: null}})
     case 'endLease': {
       const lease = row.lease as NonNullable<typeof row.lease>
       const none = {reason: null, steps: null, failedStep: null, buildMs: null, exportMs: null}
-      return noted({lease: null, outcomes: [{...none, build: lease.build, lease: lease.lease, state: 'succeeded'}]})
+      const outcome = {...none, build: lease.build, lease: lease.lease, state: 'succeeded' as const}
+      return noted({lease: {...lease, ended: {refs: []}}, outcomes: [outcome]})
     }
+    case 'closeLease':
+      return noted({lease: null})
     case 'fail':
       return noted({fault: act.fault})
     case 'stop':

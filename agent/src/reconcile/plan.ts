@@ -39,8 +39,10 @@ export type BuilderAction =
   | {readonly type: 'start'}
   | {readonly type: 'adopt'}
   | {readonly type: 'openLease'}
-  /** `force`: close its clients' connections whatever they do, and say so. */
+  /** Finds out how the build ended. `force`: close its clients' connections whatever they do, and say so. */
   | {readonly type: 'endLease'; readonly force: string | null; readonly clientGone: boolean}
+  /** Puts away what an ended lease has left: log, records, connections. Nobody waits for it but the next lease. */
+  | {readonly type: 'closeLease'}
   | {readonly type: 'fail'; readonly fault: Fault}
   | {readonly type: 'stop'}
   | {readonly type: 'noteExit'}
@@ -131,6 +133,7 @@ const nextForLease = (row: JournalBuilder, seen: SeenBuilder, {idle, policy}: Pl
   const wanted = row.listed ? row.desired.lease : undefined
   const {lease} = row
   if (lease === null) return wanted && !isEnded(row, wanted.lease) ? {type: 'openLease'} : null
+  if (lease.ended) return {type: 'closeLease'}
   if (wanted === null || (wanted && wanted.lease !== lease.lease))
     return {type: 'endLease', force: 'the fleet has ended this lease', clientGone: false}
   if (wanted?.cancel) return {type: 'endLease', force: wanted.cancel, clientGone: false}
@@ -142,8 +145,9 @@ const nextForLease = (row: JournalBuilder, seen: SeenBuilder, {idle, policy}: Pl
 const isEnded = (row: JournalBuilder, lease: string): boolean => row.outcomes.some((outcome) => outcome.lease === lease)
 
 const towardsRelease = (row: JournalBuilder, seen: SeenBuilder | undefined): BuilderAction => {
-  if (seen?.running) return row.lease ? {type: 'endLease', force: endingReason(row), clientGone: false} : {type: 'stop'}
-  if (row.lease) return {type: 'endLease', force: endingReason(row), clientGone: false}
+  if (row.lease)
+    return row.lease.ended ? {type: 'closeLease'} : {type: 'endLease', force: endingReason(row), clientGone: false}
+  if (seen?.running) return {type: 'stop'}
   if (row.leftClean === null) return {type: 'noteExit'}
   if (row.attachIntended && !row.detached) return {type: 'detach'}
   return {type: 'release', seal: row.leftClean.clean && row.startDone ? row.desired.seal : null}

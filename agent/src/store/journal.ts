@@ -32,6 +32,8 @@ export type OpenLease = {
   readonly build: BuildId
   readonly lease: LeaseId
   readonly certificates: readonly ClientCertificate[]
+  /** Null while it goes on. Else its outcome is written down, and these records of it are still to be put away. */
+  readonly ended: {readonly refs: readonly string[]} | null
 }
 export type PendingLog = {
   readonly lease: LeaseId
