@@ -71,8 +71,7 @@ const recordOf = (
   {state, cached}: {state: FinalState; cached: number},
 ): Pick<BuildRecord, 'state' | 'reason' | 'steps' | 'failedStep'> => {
   const counts = {total: steps.length, cached}
-  if (state !== 'failed')
-    return {state, reason: state === 'cancelled' ? 'cancelled' : null, steps: counts, failedStep: null}
+  if (state !== 'failed') return {state, reason: null, steps: counts, failedStep: null}
   const exitCode = end === 'outOfMemory' ? 137 : 7
   const said = `process "/bin/sh -c …" did not complete successfully: exit code: ${exitCode}`
   const limit = `${Math.round(spec.limits.memoryBytes / 1024 ** 2)} MiB`
