@@ -1,4 +1,4 @@
-import {dirname, join} from 'node:path'
+import {basename, dirname, join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {recordedBuilders} from '@hearth/agent/builder/real-record'
 import {
@@ -11,6 +11,7 @@ import {
 import {type Mount, readMounts} from '@hearth/agent/host/mountinfo'
 import {closeNetwork} from '@hearth/agent/host/network'
 import {run} from '@hearth/agent/host/run'
+import {dockerGroup} from './docker.ts'
 
 /** Removes what killed Hearths below `path` made beside it: builders with their cgroups, networks and rules. Mounts and devices stay. */
 export const removeHearthRemains = async (path: string, signal: AbortSignal): Promise<void> => {
@@ -25,11 +26,13 @@ export const removeHearthRemains = async (path: string, signal: AbortSignal): Pr
     }
   for (const directory of networkDirectories(mounts, runtimes))
     await closeNetwork({directory, config: {subnet: '', deny: []}, run}, signal)
+  removeCgroups(hierarchies, dockerGroup(path))
   if (runtimes.length > 0) removeRootGroups(hierarchies)
 }
 
 /** Of agents, and of tests that make networks without one. */
 const networkDirectories = (mounts: readonly Mount[], runtimes: readonly string[]): ReadonlySet<string> => {
-  const namespaces = mounts.filter(({fileSystem}) => fileSystem === 'nsfs').map(({mountPoint}) => dirname(mountPoint))
-  return new Set([...runtimes.map((runtime) => join(runtime, '.net')), ...namespaces])
+  const namespaces = mounts.filter(({fileSystem}) => fileSystem === 'nsfs').map(({mountPoint}) => mountPoint)
+  const made = namespaces.filter((path) => /^(hearth|test)-/.test(basename(path))).map((path) => dirname(path))
+  return new Set([...runtimes.map((runtime) => join(runtime, '.net')), ...made])
 }

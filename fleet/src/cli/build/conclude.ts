@@ -5,6 +5,7 @@ import {exitCodes} from '../failures.ts'
 import type {Printer} from '../printer.ts'
 import type {DockerLoad} from './docker-load.ts'
 import {type Follower, isFinal} from './follower.ts'
+import {hintFor} from './hints.ts'
 import {builtLine, endedLine, type MeasuredTimes, resultLines} from './messages.ts'
 import {type BuildRun, isQuiet} from './plan.ts'
 
@@ -38,6 +39,8 @@ export const conclude = async (ending: Ending, {print, signal}: Surroundings): P
   }
   if (build.state !== 'succeeded') {
     print.note(print.colour('red', endedLine(build)))
+    const hint = build.reason === null ? null : hintFor(build.reason)
+    if (hint !== null) print.note(hint)
     return build.state === 'infrastructure' ? exitCodes.infrastructure : exitCodes.failed
   }
   if (!clientDone) {

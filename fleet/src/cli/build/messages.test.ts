@@ -143,6 +143,10 @@ describe('the end of a build that did not succeed', () => {
       {reason: 'dockerfile parse error on line 1'},
       'build b-7f3 failed: dockerfile parse error on line 1 · hearth logs b-7f3',
     ],
+    [
+      {reason: `failed to push: ${'x'.repeat(200)}: connection refused`},
+      `build b-7f3 failed: failed to push: ${'x'.repeat(53)} … ${'x'.repeat(48)}: connection refused · hearth logs b-7f3`,
+    ],
     [{}, 'build b-7f3 failed · hearth logs b-7f3'],
   ])('failed: %j', (more, line) => {
     expect(failed(more)).toBe(line)

@@ -101,7 +101,8 @@ const memoryHint = (exitCode: number, reason: string | null): string =>
   exitCode === 137 && reason !== null && /memory/i.test(reason) ? `: ${shorten(reason)}` : ''
 
 const firstLine = (text: string | null): string | null => text?.split('\n')[0]?.trim() || null
-const shorten = (text: string): string => (text.length > 120 ? `${text.slice(0, 119)}…` : text)
+/** A chain of errors begins with what failed and ends with why. */
+const shorten = (text: string): string => (text.length > 140 ? `${text.slice(0, 69)} … ${text.slice(-68)}` : text)
 
 /** docker's cache flags, which people have in their scripts. */
 export const ignoredCacheFlags = (from: readonly string[], to: readonly string[]): string | null => {
