@@ -71,7 +71,14 @@ const row: fc.Arbitrary<Omit<JournalBuilder, 'builder'>> = fc.record({
   released: maybe(fc.record({clean: fc.boolean(), reason: fc.constant('r'), generation: fc.constant(null)})),
 })
 /** A row of which nothing has ended yet: half of all, since most of what a plan does is for these. */
-const lively = row.map((each) => ({...each, fault: null, leftClean: null, released: null, detached: false}))
+const lively = row.map((each) => ({
+  ...each,
+  fault: null,
+  leftClean: null,
+  released: null,
+  detached: false,
+  listed: true,
+}))
 const seen = fc.record({
   running: fc.boolean(),
   exit: maybe(fc.record({lockGone: fc.boolean(), synced: fc.boolean(), unmounted: fc.boolean(), said: fc.string()})),
@@ -87,7 +94,7 @@ export const anyInput: fc.Arbitrary<PlanInput> = fc
     from: maybe(fc.constant('g1' as GenerationId)),
     generations: fc.subarray(['g1', 'g2'] as GenerationId[]),
     wantCopies: fc.array(fc.constantFrom('present' as const, 'absent' as const), {minLength: 2, maxLength: 2}),
-    told: fc.subarray(copies),
+    told: fc.oneof(fc.constant(copies), fc.subarray(copies)),
     idleMs: fc.constantFrom(0, 20_000, 2_000_000),
     everConnected: fc.boolean(),
   })
