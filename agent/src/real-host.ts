@@ -21,6 +21,8 @@ export type HostOptions = {
   readonly builderSubnet: string
   /** Called once the state directory is this agent's, before anything is made: what it throws leaves nothing behind. */
   readonly beforeMaking?: (opened: Pick<OpenHost, 'facts' | 'journal'>) => Promise<void>
+  /** A daemon that answers nothing for so long hangs; default 15 s. */
+  readonly answerMs?: number
   readonly clock: Clock
   readonly log: Log
 }
@@ -62,7 +64,7 @@ type Made = Pick<OpenHost, 'volumes' | 'runtime' | 'usage' | 'release'>
 const makeReady = async (
   stateDirectory: string,
   facts: HostFacts,
-  {slots, tools, advertise, builderSubnet, clock, log}: HostOptions,
+  {slots, tools, advertise, builderSubnet, answerMs = 15_000, clock, log}: HostOptions,
   signal: AbortSignal,
 ): Promise<Made> => {
   const pool = await openPool({stateDirectory, run, log, signal})
@@ -74,7 +76,8 @@ const makeReady = async (
     const network = {subnet: builderSubnet, deny: []}
     const found = {architecture, bootId, runtimeDir: join(stateDirectory, 'run'), portRange: null, network}
     const dnsFallback = ['1.1.1.1', '8.8.8.8']
-    const runtime = await openRuntime({...found, tools, advertise, dnsFallback, spares: slots, run, log, clock}, signal)
+    const more = {tools, advertise, dnsFallback, spares: slots, answerMs}
+    const runtime = await openRuntime({...found, ...more, run, log, clock}, signal)
     return {
       volumes,
       runtime,

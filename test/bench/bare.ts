@@ -42,7 +42,7 @@ export const makeBare = (directory: string, tools: {buildkitd: string; runc: str
       '',
     ].join('\n'),
   )
-  const connect = loadControl(realClock)
+  const connect = loadControl(realClock, 15_000)
   let daemon: ChildProcess | null = null
   let device: string | null = null
   let mounted = false

@@ -79,6 +79,7 @@ const openAt = async (runtimeDir: string, clockBehindMs: number): Promise<RealRu
       bootId: 'this boot',
       network: {subnet: '10.214.0.0/16', deny: []},
       spares: 0,
+      answerMs: 15_000,
       run,
       log,
       clock: {...realClock, now: () => realClock.now() - clockBehindMs},

@@ -36,6 +36,7 @@ export type AgentRig = {
 export type AgentRigOptions = {
   readonly policy?: Partial<AgentDeps['policy']>
   readonly tools?: Partial<HostOptions['tools']>
+  readonly answerMs?: number
 }
 
 const patientPolicy = {
@@ -53,7 +54,8 @@ export const hostOptions = (directory: TestDirectory, more: AgentRigOptions = {}
   slots: 0, // no spares: what is seen of a builder is its own
   tools: {buildkitd: tools.buildkitd, runc: tools.runc, ...more.tools},
   advertise: {address: '127.0.0.1', serverName: 'hearth-builder'},
-  builderSubnet: '10.215.0.0/16',
+  builderSubnet: '10.216.0.0/16',
+  answerMs: more.answerMs ?? 15_000,
   clock: realClock,
   log: silentLog,
 })
@@ -126,14 +128,18 @@ export const makeAgentRig = async (options: AgentRigOptions = {}): Promise<Agent
       return builder
     },
     close: async () => {
-      await endAll(fleet)
-      stop.abort()
-      await ended
-      await host.release(AbortSignal.timeout(60_000))
-      host.close()
-      const left = await traces()
-      await directory.remove()
-      if (left.length > 0) throw new Error(`this is left:\n${left.join('\n')}`)
+      try {
+        await endAll(fleet)
+        stop.abort()
+        await ended
+        await host.release(AbortSignal.timeout(60_000))
+        host.close()
+        const left = await traces()
+        if (left.length > 0) throw new Error(`this is left:\n${left.join('\n')}`)
+      } finally {
+        stop.abort()
+        await directory.remove()
+      }
     },
   }
 }

@@ -1,19 +1,14 @@
 import type {Clock, Log} from '@hearth/proto/clock'
-import type {DesiredLease} from '@hearth/proto/desired'
 import type {BuilderId} from '@hearth/proto/ids'
-import type {Fault} from '@hearth/proto/observed'
 import type {VolumeStore} from '@hearth/proto/volume-store'
 import type {BuilderAction} from '../reconcile/plan.ts'
 import type {Journal, JournalBuilder} from '../store/journal.ts'
-import {
-  CopyMissingError,
-  EpochFencedError,
-  GenerationMissingError,
-  type VolumeAttacher,
-  VolumeContentError,
-} from '../volume/attacher.ts'
-import {outcomeOf} from './outcome.ts'
-import {type BuilderRuntime, BuilderStartError, type BuildRecords, type SeenBuilder} from './runtime.ts'
+import {EpochFencedError, type VolumeAttacher} from '../volume/attacher.ts'
+import {leftClean} from './exit.ts'
+import {afterFailure} from './failure-transition.ts'
+import {closeLease, endLease, openLease, tidy} from './lease.ts'
+import type {BuilderRuntime, SeenBuilder} from './runtime.ts'
+import {within} from './within.ts'
 
 // Does what the plan says for one builder: intent into the journal, the act, its outcome into the journal. Every act may be
 // repeated: an agent that dies anywhere in here plans the same step again, or the next.
@@ -27,37 +22,61 @@ export type ExecutorDeps = {
   readonly stopDeadlineMs: number
 }
 type Row = {readonly row: JournalBuilder; readonly seen: SeenBuilder | undefined}
-type Execute<Type extends BuilderAction['type']> = (
+export type Execute<Type extends BuilderAction['type']> = (
   action: Extract<BuilderAction, {type: Type}>,
   on: Row,
   deps: ExecutorDeps,
   signal: AbortSignal,
 ) => Promise<void>
 
-/** Runs one action. Throws what the act threw if repeating it later may help; a failure that won't mend becomes the row's fault. */
+/**
+ * Runs one action, with a deadline; `attempt` counts from 1. Throws what the act threw if it is to be tried again; a failure that
+ * won't mend is written down instead, and the next plan goes on from there.
+ */
 export const execute = async (
   action: BuilderAction,
-  on: Row,
+  {attempt, ...on}: Row & {readonly attempt: number},
   deps: ExecutorDeps,
   signal: AbortSignal,
 ): Promise<void> => {
+  const {journal, clock, log} = deps
+  const {builder} = on.row
+  const act = executors[action.type] as Execute<BuilderAction['type']>
+  const limit = {
+    what: `${action.type} of builder ${builder}`,
+    ms: longestMs[action.type] + (action.type === 'stop' ? deps.stopDeadlineMs : 0),
+    onStuck: (error: Error) => journal.update(builder, {fault: {code: 'stuck', message: error.message}}),
+  }
   try {
-    await (executors[action.type] as Execute<BuilderAction['type']>)(action, on, deps, signal)
+    await within((inner) => act(action, on, deps, inner), {...limit, clock, signal})
   } catch (error) {
-    if (signal.aborted || !endsBuilder(error)) throw error
-    deps.log.warn({builder: on.row.builder, action: action.type, err: error}, 'builder failed')
-    deps.journal.update(on.row.builder, {fault: faultOf(error)})
+    if (signal.aborted || !(error instanceof Error)) throw error
+    const {change, again} = afterFailure(action.type, error, attempt)
+    if (change) journal.update(builder, change)
+    if (again) throw error
+    log.warn({builder, action: action.type, err: error}, 'builder failed')
   }
 }
 
-const endsBuilder = (error: unknown): error is Error =>
-  error instanceof BuilderStartError ||
-  error instanceof VolumeContentError ||
-  error instanceof EpochFencedError ||
-  error instanceof GenerationMissingError ||
-  error instanceof CopyMissingError
-
-const faultOf = (error: Error): Fault => ({code: error.name, message: error.message})
+const second = 1000
+/** Bounds for what hangs. A start waits two minutes for the daemon by itself; a stop has its own deadline and this for the rest. */
+const longestMs: Readonly<Record<BuilderAction['type'], number>> = {
+  createCopy: 120 * second,
+  attach: 60 * second,
+  start: 180 * second,
+  adopt: 60 * second,
+  openLease: 60 * second,
+  endLease: 120 * second,
+  closeLease: 120 * second,
+  tidy: 120 * second,
+  fail: 10 * second,
+  stop: 180 * second,
+  noteExit: 10 * second,
+  detach: 60 * second,
+  release: 120 * second,
+  remove: 60 * second,
+  forget: 10 * second,
+}
 
 const executors: {readonly [Type in BuilderAction['type']]: Execute<Type>} = {
   createCopy: async ({copy}, _on, {volumes}, signal) => await volumes.create(copy, signal),
@@ -90,44 +109,19 @@ const executors: {readonly [Type in BuilderAction['type']]: Execute<Type>} = {
     journal.update(row.builder, {startDone: true})
   },
 
-  openLease: async (_action, {row}, {journal, runtime}, signal) => {
-    const {build, lease, clients} = row.desired.lease as DesiredLease
-    const certificates = await runtime.certify(row.builder, clients, signal)
-    journal.update(row.builder, {lease: {build, lease, certificates, ended: null}})
-  },
-
-  endLease: async ({force, clientGone}, on, deps, signal) => {
-    const {journal, runtime} = deps
-    const {builder, lease, outcomes} = on.row
-    if (!lease) return
-    const running = on.seen?.running === true
-    if (force && running) await runtime.closeConnections(builder, signal)
-    const records = running ? await settledRecords(on.row, force !== null || clientGone, deps, signal) : null
-    if (running && !records) return // still building: the client's word was early
-    const outcome = outcomeOf({...lease, records, force, clientGone, builderFailed: !running || on.row.fault !== null})
-    const refs = records?.records.map(({ref}) => ref) ?? []
-    journal.update(builder, {lease: {...lease, ended: {refs}}, outcomes: [...outcomes, outcome]})
-  },
-
-  closeLease: async (_action, {row, seen}, deps, signal) => {
-    const {journal, runtime} = deps
-    const {builder} = row
-    if (!seen?.running) return journal.update(builder, {lease: null})
-    await runtime.closeConnections(builder, signal)
-    await keepLog(row, deps, signal)
-    const usedBytes = await runtime.usedBytes(builder, signal).catch(() => row.usedBytes)
-    await runtime.forgetRecords(builder, signal)
-    journal.update(builder, {lease: null, usedBytes})
-  },
+  openLease,
+  endLease,
+  closeLease,
+  tidy,
 
   fail: async ({fault}, {row}, {journal}) => journal.update(row.builder, {fault}),
 
-  stop: async (_action, {row}, {journal, runtime, clock, stopDeadlineMs, log}, signal) => {
+  stop: async (_action, on, deps, signal) => {
+    const {journal, runtime, clock, stopDeadlineMs, log} = deps
+    const {builder, fault, tidyDue} = on.row
     const began = clock.monotonic()
-    const {builder, maxUsedSpaceBytes} = row.desired
-    await runtime
-      .prune(builder, maxUsedSpaceBytes, signal)
-      .catch((err: unknown) => log.warn({builder, err}, 'prune failed'))
+    if (tidyDue && fault === null)
+      await tidy({type: 'tidy'}, on, deps, signal).catch((err: unknown) => log.warn({builder, err}, 'prune failed'))
     await runtime.stop(builder, stopDeadlineMs, signal)
     addTimings(journal, builder, {stop: clock.monotonic() - began})
   },
@@ -153,52 +147,6 @@ const executors: {readonly [Type in BuilderAction['type']]: Execute<Type>} = {
 
   remove: async (_action, {row}, {runtime}, signal) => await runtime.remove(row.builder, signal),
   forget: async (_action, {row}, {journal}) => journal.forget(row.builder),
-}
-
-/** The records once no build is active; null if one still is after a bounded wait (it goes on, or is ended by force). */
-const settledRecords = async (
-  row: JournalBuilder,
-  insist: boolean,
-  {runtime, clock}: ExecutorDeps,
-  signal: AbortSignal,
-): Promise<BuildRecords | null> => {
-  let records = await runtime.records(row.builder, signal)
-  for (let waitMs = 5; records.active > 0 && waitMs < (insist ? 5_000 : 500); waitMs *= 2) {
-    await clock.sleep(waitMs, signal)
-    records = await runtime.records(row.builder, signal)
-  }
-  return records.active === 0 || insist ? records : null
-}
-
-const keepLog = async (
-  {builder, desired, lease}: JournalBuilder,
-  {runtime, journal, log}: ExecutorDeps,
-  signal: AbortSignal,
-): Promise<void> => {
-  if (!lease?.ended || lease.ended.refs.length === 0) return
-  try {
-    const text = await runtime.log(builder, lease.ended.refs, signal)
-    journal.addLog({lease: lease.lease, build: lease.build, architecture: desired.architecture, text})
-  } catch (err) {
-    log.warn({builder, build: lease.build, err}, 'build log could not be read')
-  }
-}
-
-/**
- * Clean only by proof: nothing was ever mounted, or the builder's last words show lock gone, synced and unmounted. A copy on
- * which a builder did not start is not clean: trying it again would fail again.
- */
-const leftClean = (row: JournalBuilder, seen: SeenBuilder | undefined): {clean: boolean; reason: string} => {
-  if (!row.startIntended && row.fault === null) return {clean: true, reason: 'it was never started'}
-  if (!row.startDone && row.fault) return {clean: false, reason: row.fault.message}
-  const exit = seen?.exit
-  if (!exit) return {clean: false, reason: row.fault?.message ?? 'its builder ended without a last word'}
-  const missing = [
-    exit.lockGone ? [] : ['buildkitd did not end in order'],
-    exit.synced ? [] : ['its volume was not synced'],
-    exit.unmounted ? [] : ['its volume was not unmounted'],
-  ].flat()
-  return missing.length === 0 ? {clean: true, reason: row.desired.reason} : {clean: false, reason: missing.join(', ')}
 }
 
 const addTimings = (journal: Journal, builder: BuilderId, more: JournalBuilder['timingsMs']): void => {

@@ -1,7 +1,7 @@
 import {join} from 'node:path'
 import type {Log} from '@hearth/proto/clock'
 import type {BuilderId} from '@hearth/proto/ids'
-import {type ConnectControl, type Control, loadControl} from '../buildkit/control.ts'
+import {type ConnectControl, type Control, DaemonCallError, loadControl} from '../buildkit/control.ts'
 import {
   cgroupHierarchies,
   cgroupProcesses,
@@ -32,7 +32,14 @@ import {
   writeSecret,
 } from './real-record.ts'
 import {type StartDeps, socketOf, startBuilder} from './real-start.ts'
-import {type BuilderRuntime, BuilderStartError, type BuildRecord, type SeenBuilder} from './runtime.ts'
+import {
+  type BuilderRuntime,
+  BuilderSilentError,
+  BuilderStartError,
+  BuilderStuckError,
+  type BuildRecord,
+  type SeenBuilder,
+} from './runtime.ts'
 import {createSpares} from './spares.ts'
 
 export type RuntimeOptions = Omit<
@@ -42,6 +49,8 @@ export type RuntimeOptions = Omit<
   readonly network: NetworkConfig
   /** For so many builders, networks and identities stand ready. */
   readonly spares: number
+  /** A daemon that answers nothing for so long hangs. */
+  readonly answerMs: number
   readonly run: Run
   readonly log: Log
 }
@@ -93,6 +102,9 @@ type Deps = RuntimeOptions &
     readonly removeNetwork: (name: string, signal: AbortSignal) => Promise<void>
   }
 
+/** What SIGKILL has not ended by then is in I/O that does not return. */
+const stuckAfterMs = 15_000
+
 class Runtime implements RealRuntime {
   readonly #deps: Deps
   readonly #connect: ConnectControl
@@ -101,7 +113,7 @@ class Runtime implements RealRuntime {
 
   constructor(deps: Deps) {
     this.#deps = deps
-    this.#connect = loadControl(deps.clock)
+    this.#connect = loadControl(deps.clock, deps.answerMs)
   }
 
   list: BuilderRuntime['list'] = async (watched) => {
@@ -150,7 +162,7 @@ class Runtime implements RealRuntime {
   }
 
   records: BuilderRuntime['records'] = async (builder, signal) => {
-    const {active, records} = await readRecords(this.#control(builder), signal)
+    const {active, records} = await this.#ask(builder, (control) => readRecords(control, signal))
     return {active, records: records.map((record) => this.#withMemory(builder, record))}
   }
 
@@ -164,10 +176,11 @@ class Runtime implements RealRuntime {
     return {...record, reason: `out of memory: a step asked for more than this builder's ${limit} (${record.reason})`}
   }
 
-  log: BuilderRuntime['log'] = async (builder, refs, signal) => await readLog(this.#control(builder), refs, signal)
+  log: BuilderRuntime['log'] = async (builder, refs, signal) =>
+    await this.#ask(builder, (control) => readLog(control, refs, signal))
 
   forgetRecords: BuilderRuntime['forgetRecords'] = async (builder, signal) => {
-    await deleteRecords(this.#control(builder), signal)
+    await this.#ask(builder, (control) => deleteRecords(control, signal))
     await writeSecret(this.#directory(builder), 'memory-mark', String(this.#memoryMark(builder)))
   }
 
@@ -182,11 +195,21 @@ class Runtime implements RealRuntime {
     if (open) await killConnections(record.port, this.#deps.run, signal)
   }
 
-  usedBytes: BuilderRuntime['usedBytes'] = async (builder, signal) => await this.#control(builder).usedBytes(signal)
+  usedBytes: BuilderRuntime['usedBytes'] = async (builder, signal) =>
+    await this.#ask(builder, (control) => control.usedBytes(signal))
 
-  prune: BuilderRuntime['prune'] = async (builder, maxUsedSpaceBytes, signal) => {
-    const control = this.#control(builder)
-    if ((await control.usedBytes(signal)) > maxUsedSpaceBytes) await control.prune(maxUsedSpaceBytes, signal)
+  prune: BuilderRuntime['prune'] = async (builder, maxUsedSpaceBytes, signal) =>
+    await this.#ask(builder, async (control) => {
+      if ((await control.usedBytes(signal)) > maxUsedSpaceBytes) await control.prune(maxUsedSpaceBytes, signal)
+    })
+
+  async #ask<Answer>(builder: BuilderId, question: (control: Control) => Promise<Answer>): Promise<Answer> {
+    try {
+      return await question(this.#control(builder))
+    } catch (cause) {
+      if (!(cause instanceof DaemonCallError && cause.late)) throw cause
+      throw new BuilderSilentError(`builder ${builder} hangs: ${cause.message}`, {cause})
+    }
   }
 
   stop: BuilderRuntime['stop'] = async (builder, deadlineMs, signal) => {
@@ -202,7 +225,9 @@ class Runtime implements RealRuntime {
     const deadline = clock.monotonic() + deadlineMs
     let killed = false
     for (let waitMs = 2; this.#processes(builder).length > 0; waitMs = Math.min(50, waitMs * 1.5)) {
-      if (clock.monotonic() > deadline) {
+      const overMs = clock.monotonic() - deadline
+      if (overMs > stuckAfterMs) throw stuck(builder, this.#processes(builder))
+      if (overMs > 0) {
         if (!killed) log.warn({builder}, 'builder did not end in time and is killed')
         killed = true
         killCgroups(hierarchies, builder)
@@ -246,3 +271,6 @@ class Runtime implements RealRuntime {
     this.#controls.delete(builder)
   }
 }
+
+const stuck = (builder: BuilderId, pids: readonly number[]): BuilderStuckError =>
+  new BuilderStuckError(`builder ${builder} does not end, not even by SIGKILL: processes ${pids.join(', ')}`)

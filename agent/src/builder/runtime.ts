@@ -62,6 +62,16 @@ export class BuilderStartError extends Error {
   override readonly name = 'BuilderStartError'
 }
 
+/** The daemon runs but does not answer any more: it hangs. */
+export class BuilderSilentError extends Error {
+  override readonly name = 'BuilderSilentError'
+}
+
+/** A builder's processes do not end, not even by SIGKILL: they sit in the kernel, mostly in I/O that never returns. */
+export class BuilderStuckError extends Error {
+  override readonly name = 'BuilderStuckError'
+}
+
 /** Runs builders on this host. Idempotent where it says so; the executor journals its intent before it calls. */
 export interface BuilderRuntime {
   /**
@@ -73,7 +83,7 @@ export interface BuilderRuntime {
   start(spec: BuilderSpec, signal: AbortSignal): Promise<StartedBuilder>
   /** Signs each client key with the builder's CA, notBefore −10 min, notAfter +60 s. The same keys again give new certificates. */
   certify(builder: BuilderId, publicKeys: readonly string[], signal: AbortSignal): Promise<readonly ClientCertificate[]>
-  /** Reads the history, without changing it. Throws if the daemon does not answer. */
+  /** Reads the history, without changing it. Throws if the daemon does not answer: `BuilderSilentError` if it hangs. */
   records(builder: BuilderId, signal: AbortSignal): Promise<BuildRecords>
   /** The plain-text log of the records, at most 16 MiB, cut in the middle. */
   log(builder: BuilderId, refs: readonly string[], signal: AbortSignal): Promise<string>
@@ -82,9 +92,12 @@ export interface BuilderRuntime {
   /** Ends every client connection (`ss -K`) and refuses none that come later: certificates do that. Idempotent. */
   closeConnections(builder: BuilderId, signal: AbortSignal): Promise<void>
   usedBytes(builder: BuilderId, signal: AbortSignal): Promise<number>
-  /** Bounded prune to the budget, between builds only. */
+  /** Prunes to the budget, between builds only; after a while it stops, and what is left is for the next time. */
   prune(builder: BuilderId, maxUsedSpaceBytes: number, signal: AbortSignal): Promise<void>
-  /** SIGTERM to buildkitd, at the deadline its cgroup is killed. Resolves when no process of it is left. Idempotent. */
+  /**
+   * SIGTERM to buildkitd, at the deadline its cgroup is killed. Resolves when no process of it is left. Idempotent. Throws
+   * `BuilderStuckError`.
+   */
   stop(builder: BuilderId, deadlineMs: number, signal: AbortSignal): Promise<void>
   /** Removes what is left of a builder without processes: cgroup, network, keys, sockets, directory. Idempotent. */
   remove(builder: BuilderId, signal: AbortSignal): Promise<void>

@@ -46,7 +46,7 @@ describe('control', () => {
 
   it('waits for a daemon whose socket is there before it listens', async () => {
     await leaveSocket()
-    const control = loadControl(realClock)(socket)
+    const control = loadControl(realClock, 15_000)(socket)
     const ready = control.ready(20_000, signal)
     const early = await Promise.race([ready.then(() => 'answered'), realClock.sleep(100, signal).then(() => 'waiting')])
     expect(early).toBe('waiting')
@@ -58,7 +58,7 @@ describe('control', () => {
 
   it('says after the deadline that nobody answered', async () => {
     await leaveSocket()
-    const control = loadControl(realClock)(socket)
+    const control = loadControl(realClock, 15_000)(socket)
     await expect(control.ready(50, signal)).rejects.toMatchObject({
       name: 'DaemonCallError',
       message: expect.stringContaining('Info'),
@@ -68,7 +68,7 @@ describe('control', () => {
 
   it('throws the reason of a signal that aborts while it waits', async () => {
     await leaveSocket()
-    const control = loadControl(realClock)(socket)
+    const control = loadControl(realClock, 15_000)(socket)
     const stop = new AbortController()
     const ready = control.ready(20_000, stop.signal)
     const reason = new Error('no longer wanted')

@@ -60,6 +60,11 @@ export class DaemonCallError extends Error {
     this.code = cause.code
   }
 
+  /** It did not answer in time. */
+  get late(): boolean {
+    return this.code === status.DEADLINE_EXCEEDED
+  }
+
   /** The daemon has no such record. */
   get notFound(): boolean {
     return this.code === status.NOT_FOUND
@@ -76,17 +81,20 @@ export interface Control {
   status(ref: string, each: (part: StatusPart) => void, signal: AbortSignal): Promise<void>
   deleteRecord(ref: string, signal: AbortSignal): Promise<void>
   usedBytes(signal: AbortSignal): Promise<number>
+  /** Resolves when it is done, or has taken a while: the daemon stops then. */
   prune(maxUsedSpace: number, signal: AbortSignal): Promise<void>
   close(): void
 }
 
 export type ConnectControl = (socket: string) => Control
 
-const callMs = 15_000
-const pruneMs = 120_000
+const pruneMs = 20_000
 
-/** Loads the definitions once; the function that it returns opens a connection, which the caller closes. */
-export const loadControl = (clock: {now(): number}): ConnectControl => {
+/**
+ * Loads the definitions once; the function that it returns opens a connection, which the caller closes. A daemon that has not
+ * answered after `answerMs` is late.
+ */
+export const loadControl = (clock: {now(): number}, answerMs: number): ConnectControl => {
   const definition = loadSync(buildkitProto, {
     keepCase: true,
     longs: Number,
@@ -103,7 +111,7 @@ export const loadControl = (clock: {now(): number}): ConnectControl => {
       'grpc.max_receive_message_length': 64 * 1024 * 1024,
       'grpc.service_config_disable_resolution': 1,
     })
-    return controlOver(client as unknown as Methods, clock)
+    return controlOver(client as unknown as Methods, clock, answerMs)
   }
 }
 
@@ -126,7 +134,7 @@ type Methods = {
   close(): void
 }
 
-const controlOver = (client: Methods, clock: {now(): number}): Control => {
+const controlOver = (client: Methods, clock: {now(): number}, callMs: number): Control => {
   const unary = async (
     method: 'Info' | 'DiskUsage' | 'UpdateBuildHistory',
     request: object,
@@ -174,7 +182,9 @@ const controlOver = (client: Methods, clock: {now(): number}): Control => {
       return usage.record.reduce((sum, {Size}) => sum + Size, 0)
     },
     prune: async (maxUsedSpace, signal) =>
-      await stream('Prune', {all: true, maxUsedSpace}, () => undefined, pruneMs, signal),
+      await stream('Prune', {all: true, maxUsedSpace}, () => undefined, pruneMs, signal).catch((error: unknown) => {
+        if (!(error instanceof DaemonCallError && error.late)) throw error
+      }),
     close: () => client.close(),
   }
 }

@@ -63,6 +63,7 @@ const row: fc.Arbitrary<Omit<JournalBuilder, 'builder'>> = fc.record({
     }),
   ),
   outcomes: fc.array(outcome, {maxLength: 1}),
+  tidyDue: fc.boolean(),
   timingsMs: fc.constant({}),
   fault: fc.option(fc.constant({code: 'c', message: 'm'}), {freq: 2}),
   usedBytes: fc.constant(null),

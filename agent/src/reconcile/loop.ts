@@ -25,6 +25,7 @@ export type LoopDeps = {
 }
 
 const usageGoodForMs = 1000
+const settleMs = 20_000
 
 /**
  * Observe, plan, act, look again. Actions of one thing run one at a time; things are independent. A nudge makes it quick, a poll
@@ -35,7 +36,7 @@ export class ReconcileLoop {
   readonly #nudge = new Nudge()
   readonly #idle = new IdleTimes()
   readonly #busy = new Map<string, Promise<void>>()
-  readonly #failures = new Map<string, {count: number; untilMs: number}>()
+  readonly #failures = new Map<string, Failure>()
   #seen: Seen | null = null
   #usage: {readonly value: HostUsage; readonly readAtMs: number} | null = null
 
@@ -52,7 +53,7 @@ export class ReconcileLoop {
     return this.#seen
   }
 
-  /** Runs until the signal aborts; then waits for the acts under way, each of which sees the same signal. */
+  /** Runs until the signal aborts; then waits a while for the acts under way, each of which sees the same signal. */
   async run(signal: AbortSignal): Promise<void> {
     try {
       while (!signal.aborted) {
@@ -60,8 +61,16 @@ export class ReconcileLoop {
         await this.#nudge.wait(this.#pauseMs(), this.#deps.clock, signal)
       }
     } finally {
-      await Promise.allSettled(this.#busy.values())
+      await this.#settle()
     }
+  }
+
+  /** An act that is stuck in the kernel must not keep an agent from ending. */
+  async #settle(): Promise<void> {
+    const settled = new AbortController()
+    const patience = this.#deps.clock.sleep(settleMs, settled.signal).catch(() => undefined)
+    await Promise.race([Promise.allSettled(this.#busy.values()), patience])
+    settled.abort()
   }
 
   async #turn(signal: AbortSignal): Promise<void> {
@@ -117,10 +126,12 @@ export class ReconcileLoop {
 
   #begin(action: Action, signal: AbortSignal): void {
     const key = keyOf(action)
-    if (this.#busy.has(key) || (this.#failures.get(key)?.untilMs ?? 0) > this.#deps.clock.monotonic()) return
-    const done = this.#act(action, signal)
+    const failed = this.#failures.get(key)
+    const before = failed?.act === actOf(action) ? failed : null // another act neither waits for it nor counts it
+    if (this.#busy.has(key) || (before?.untilMs ?? 0) > this.#deps.clock.monotonic()) return
+    const done = this.#act(action, (before?.count ?? 0) + 1, signal)
       .then(() => void this.#failures.delete(key))
-      .catch((error: unknown) => this.#failed(key, action, error, signal))
+      .catch((error: unknown) => this.#failed(action, error, (before?.count ?? 0) + 1, signal))
       .finally(() => {
         this.#busy.delete(key)
         // What the act wrote down is said at once; the look that follows makes the rest right.
@@ -130,7 +141,7 @@ export class ReconcileLoop {
     this.#busy.set(key, done)
   }
 
-  async #act(action: Action, signal: AbortSignal): Promise<void> {
+  async #act(action: Action, attempt: number, signal: AbortSignal): Promise<void> {
     const {journal, volumes, runtime, clock, log, policy} = this.#deps
     switch (action.on) {
       case 'builder': {
@@ -138,7 +149,7 @@ export class ReconcileLoop {
         if (!row) return
         const deps: ExecutorDeps = {journal, volumes, runtime, clock, log, stopDeadlineMs: policy.stopDeadlineMs}
         log.debug({builder: action.builder, action: action.do.type}, 'act')
-        return await execute(action.do, {row, seen: this.#seen?.builders.get(action.builder)}, deps, signal)
+        return await execute(action.do, {row, seen: this.#seen?.builders.get(action.builder), attempt}, deps, signal)
       }
       case 'orphan':
         return await this.#removeOrphan(action.builder, signal)
@@ -158,12 +169,11 @@ export class ReconcileLoop {
     await runtime.remove(builder, signal)
   }
 
-  #failed(key: string, action: Action, error: unknown, signal: AbortSignal): void {
+  #failed(action: Action, error: unknown, count: number, signal: AbortSignal): void {
     if (signal.aborted) return
     const {clock, log} = this.#deps
-    const count = (this.#failures.get(key)?.count ?? 0) + 1
     const waitMs = Math.min(100 * 2 ** count, 10_000)
-    this.#failures.set(key, {count, untilMs: clock.monotonic() + waitMs})
+    this.#failures.set(keyOf(action), {act: actOf(action), count, untilMs: clock.monotonic() + waitMs})
     log.warn({action, err: error, count, waitMs}, 'an action failed and will be tried again')
   }
 
@@ -183,6 +193,9 @@ const watchedBuilders = (rows: readonly JournalBuilder[]): ReadonlySet<BuilderId
       .filter(({lease, listed, desired}) => !listed || (lease && !lease.ended && !desired.lease?.finishing))
       .map(({builder}) => builder),
   )
+
+type Failure = {readonly act: string; readonly count: number; readonly untilMs: number}
+const actOf = (action: Action): string => (action.on === 'builder' ? action.do.type : action.on)
 
 const keyOf = (action: Action): string => {
   switch (action.on) {

@@ -64,6 +64,11 @@ const isRight: {readonly [Type in BuilderAction['type']]: (each: Case<Type>) => 
     return goesOn && (isGone || (row.listed && row.desired.lease?.finishing === true))
   },
   closeLease: ({row}) => row.lease !== null && row.lease.ended !== null,
+  tidy: (each) => {
+    const {startDone, listed, lease, desired, outcomes, tidyDue} = each.row
+    const isAwaited = desired.lease !== null && !outcomes.some((outcome) => outcome.lease === desired.lease?.lease)
+    return !hasReasonToEnd(each) && runs(each) && startDone && listed && tidyDue && lease === null && !isAwaited
+  },
   fail: (each) => {
     const {row, world, act} = each
     const reasons: Record<string, boolean> = {
@@ -217,6 +222,8 @@ const afterAct = (world: PlanInput, row: JournalBuilder, act: BuilderAction): Pl
     }
     case 'closeLease':
       return noted({lease: null})
+    case 'tidy':
+      return noted({tidyDue: false})
     case 'fail':
       return noted({fault: act.fault})
     case 'stop':

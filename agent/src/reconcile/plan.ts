@@ -43,6 +43,8 @@ export type BuilderAction =
   | {readonly type: 'endLease'; readonly force: string | null; readonly clientGone: boolean}
   /** Puts away what an ended lease has left: log, records, connections. Nobody waits for it but the next lease. */
   | {readonly type: 'closeLease'}
+  /** Measure the cache, and prune it if it is over its budget: between builds, never during one. */
+  | {readonly type: 'tidy'}
   | {readonly type: 'fail'; readonly fault: Fault}
   | {readonly type: 'stop'}
   | {readonly type: 'noteExit'}
@@ -132,7 +134,7 @@ const missingCopy = (copy: DesiredCopy, row: JournalBuilder, {generations}: Plan
 const nextForLease = (row: JournalBuilder, seen: SeenBuilder, {idle, policy}: PlanInput): BuilderAction | null => {
   const wanted = row.listed ? row.desired.lease : undefined
   const {lease} = row
-  if (lease === null) return wanted && !isEnded(row, wanted.lease) ? {type: 'openLease'} : null
+  if (lease === null) return wanted && !isEnded(row, wanted.lease) ? {type: 'openLease'} : tidyIfDue(row)
   if (lease.ended) return {type: 'closeLease'}
   if (wanted === null || (wanted && wanted.lease !== lease.lease))
     return {type: 'endLease', force: 'the fleet has ended this lease', clientGone: false}
@@ -141,6 +143,9 @@ const nextForLease = (row: JournalBuilder, seen: SeenBuilder, {idle, policy}: Pl
   const gone = seen.connections === 0 && forMs >= (everConnected ? policy.clientGoneMs : policy.clientNeverSeenMs)
   return gone || wanted?.finishing ? {type: 'endLease', force: null, clientGone: gone} : null
 }
+
+const tidyIfDue = ({listed, tidyDue}: JournalBuilder): BuilderAction | null =>
+  listed && tidyDue ? {type: 'tidy'} : null
 
 const isEnded = (row: JournalBuilder, lease: string): boolean => row.outcomes.some((outcome) => outcome.lease === lease)
 

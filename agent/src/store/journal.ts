@@ -19,6 +19,8 @@ export type JournalBuilder = {
   readonly startDone: boolean
   readonly lease: OpenLease | null
   readonly outcomes: readonly Outcome[]
+  /** A build has ended since the cache was last measured and pruned. */
+  readonly tidyDue: boolean
   readonly timingsMs: TimingsMs
   /** What ended it before its time; it is being torn down. */
   readonly fault: Fault | null
@@ -118,6 +120,7 @@ const emptyRow = (desired: DesiredBuilder): JournalBuilder => ({
   startDone: false,
   lease: null,
   outcomes: [],
+  tidyDue: false,
   timingsMs: {},
   fault: null,
   usedBytes: null,

@@ -1,0 +1,82 @@
+import type {DesiredLease} from '@hearth/proto/desired'
+import type {JournalBuilder} from '../store/journal.ts'
+import type {Execute, ExecutorDeps} from './executor.ts'
+import {outcomeOf} from './outcome.ts'
+import type {BuildRecords} from './runtime.ts'
+
+// What is done for the builds of a builder that runs.
+
+export const openLease: Execute<'openLease'> = async (_action, {row}, {journal, runtime}, signal) => {
+  const {build, lease, clients} = row.desired.lease as DesiredLease
+  const certificates = await runtime.certify(row.builder, clients, signal)
+  journal.update(row.builder, {lease: {build, lease, certificates, ended: null}})
+}
+
+export const endLease: Execute<'endLease'> = async ({force, clientGone}, on, deps, signal) => {
+  const {journal, runtime} = deps
+  const {builder, lease, outcomes, desired} = on.row
+  if (!lease) return
+  const answers = isAnswering(on)
+  const cancelled = desired.lease?.lease === lease.lease ? desired.lease.cancel : null
+  if (force && answers) await runtime.closeConnections(builder, signal)
+  const records = answers ? await settledRecords(on.row, force !== null || clientGone, deps, signal) : null
+  if (answers && !records) return // still building: the client's word was early
+  const builderFailed = !answers && cancelled === null
+  const outcome = outcomeOf({...lease, records, force: cancelled ?? force, clientGone, builderFailed})
+  const refs = records?.records.map(({ref}) => ref) ?? []
+  journal.update(builder, {lease: {...lease, ended: {refs}}, outcomes: [...outcomes, outcome]})
+}
+
+export const closeLease: Execute<'closeLease'> = async (_action, on, deps, signal) => {
+  const {journal, runtime} = deps
+  const {builder} = on.row
+  if (!isAnswering(on)) return journal.update(builder, {lease: null})
+  await runtime.closeConnections(builder, signal)
+  await keepLog(on.row, deps, signal)
+  await runtime.forgetRecords(builder, signal)
+  journal.update(builder, {lease: null, tidyDue: true})
+}
+
+/** One with a fault is not asked: it may be what does not answer. Its stop ends all connections. */
+const isAnswering = ({row, seen}: Parameters<Execute<'endLease'>>[1]): boolean =>
+  seen?.running === true && row.fault === null
+
+/** Between builds: what the cache takes, and a prune if that is more than it may. */
+export const tidy: Execute<'tidy'> = async (_action, {row}, {journal, runtime}, signal) => {
+  const {builder, maxUsedSpaceBytes} = row.desired
+  let usedBytes = await runtime.usedBytes(builder, signal)
+  if (usedBytes > maxUsedSpaceBytes) {
+    await runtime.prune(builder, maxUsedSpaceBytes, signal)
+    usedBytes = await runtime.usedBytes(builder, signal)
+  }
+  journal.update(builder, {usedBytes, tidyDue: false})
+}
+
+/** The records once no build is active; null if one still is after a bounded wait (it goes on, or is ended by force). */
+const settledRecords = async (
+  row: JournalBuilder,
+  insist: boolean,
+  {runtime, clock}: ExecutorDeps,
+  signal: AbortSignal,
+): Promise<BuildRecords | null> => {
+  let records = await runtime.records(row.builder, signal)
+  for (let waitMs = 5; records.active > 0 && waitMs < (insist ? 5_000 : 500); waitMs *= 2) {
+    await clock.sleep(waitMs, signal)
+    records = await runtime.records(row.builder, signal)
+  }
+  return records.active === 0 || insist ? records : null
+}
+
+const keepLog = async (
+  {builder, desired, lease}: JournalBuilder,
+  {runtime, journal, log}: ExecutorDeps,
+  signal: AbortSignal,
+): Promise<void> => {
+  if (!lease?.ended || lease.ended.refs.length === 0) return
+  try {
+    const text = await runtime.log(builder, lease.ended.refs, signal)
+    journal.addLog({lease: lease.lease, build: lease.build, architecture: desired.architecture, text})
+  } catch (err) {
+    log.warn({builder, build: lease.build, err}, 'build log could not be read')
+  }
+}
