@@ -26,6 +26,7 @@ const common: BuildOptions = {
   logLevel: 'warning',
 }
 
+const slow = setTimeout(() => process.stderr.write('bundling Hearth …\n'), 2000)
 mkdirSync(join(made, 'builder'), {recursive: true})
 mkdirSync(join(made, 'program'))
 await Promise.all([
@@ -59,6 +60,7 @@ const old = `${made}.old`
 // Another that bundles at the same time may put its own in place between the two: that one is as good.
 unlessCode('ENOENT', () => renameSync(target, old))
 unlessCode('ENOTEMPTY', () => renameSync(made, target))
+clearTimeout(slow)
 for (const left of [made, old]) rmSync(left, {recursive: true, force: true})
 
 function unlessCode(code: string, act: () => void) {

@@ -31,7 +31,8 @@ main() {
         cat "$toolchain/ways-$level"
         return
       fi
-      mkdir -p "$root/build" "$cache"
+      mkdir -p "$root/build" "$cache" || refuse "can't write to $root or $cache (see above)" \
+        'make both yours, or set XDG_CACHE_HOME to a directory that is'
       locked "$root/build/setup.lock" locked-here
       ;;
     locked-here) locked "$cache/setup.lock" locked ;;
@@ -41,7 +42,7 @@ main() {
 
 # What an earlier set-up linked must not pass for a program of this machine.
 forget_own_programs() {
-  PATH=$(printf '%s' "$PATH" | tr ':' '\n' | grep -vxF -e "$toolchain/bin" -e "$root/node_modules/.bin" | paste -sd :)
+  PATH=$(printf '%s' "$PATH" | tr ':' '\n' | grep -vxF -e "$toolchain/bin" -e "$root/node_modules/.bin" | paste -sd : -)
   export PATH
 }
 

@@ -55,6 +55,10 @@ npm_ci() {
   cp "$root/images/$1/package.json" "$root/images/$1/package-lock.json" "$partial"
   cd "$partial"
   npm ci --ignore-scripts --no-audit --no-fund
+  [ -x "node_modules/$2" ] || {
+    echo "npm left $2 out: it is not what package-lock.json says, or not for this machine"
+    return 1
+  }
   "node_modules/$2" --version
 }
 

@@ -13,7 +13,7 @@ preflight() {
     "run it with sudo (\`make check\` needs none)"
   command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
     refuse 'needs Debian or a relative of it, and apt-get or dpkg-query is missing' 'run it on Debian 12 or newer'
-  missing=$(missing_features | paste -sd , | sed 's/,/, /g')
+  missing=$(missing_features | paste -sd , - | sed 's/,/, /g')
   [ -z "$missing" ] || refuse "needs what this kernel, or this container, lacks: $missing" \
     'run it on a machine or VM of its own with a stock Debian kernel, not in an unprivileged container'
 }
@@ -45,7 +45,7 @@ missing_network_features() {
 
 # nft and ip may have been installed only now.
 preflight_after_packages() {
-  missing=$(missing_network_features | paste -sd , | sed 's/,/, /g')
+  missing=$(missing_network_features | paste -sd , - | sed 's/,/, /g')
   [ -z "$missing" ] || refuse "needs what this kernel, or this container, lacks: $missing" \
     'run it on a machine or VM of its own with a stock Debian kernel, not in an unprivileged container'
 }

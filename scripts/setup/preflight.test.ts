@@ -18,6 +18,8 @@ const needsRoot = process.getuid?.() !== 0 && !process.env['CI']
 
 test('macOS is refused', () => {
   pretend('uname', 'echo Darwin')
+  // BSD's: without an operand it says how it is used and fails
+  pretend('paste', '[ "$3" = - ] || exit 1\ntr "\\n" "$2" | sed s/.$//')
   expect(setUp('run')).toEqual(
     refusal('needs Linux, and this is Darwin. What to do: run it in a Linux machine or VM (Debian 12 or newer, root).'),
   )
