@@ -1,4 +1,4 @@
-import {readFileSync, writeFileSync} from 'node:fs'
+import {lstatSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import type {Build} from '@hearth/proto/api'
 import type {Architecture} from '@hearth/proto/common'
 import {exitCodes} from '../failures.ts'
@@ -7,7 +7,7 @@ import type {DockerLoad} from './docker-load.ts'
 import {type Follower, isFinal} from './follower.ts'
 import {hintFor} from './hints.ts'
 import {builtLine, endedLine, type MeasuredTimes, resultLines} from './messages.ts'
-import {type BuildRun, isQuiet} from './plan.ts'
+import {type BuildPlan, type BuildRun, isQuiet} from './plan.ts'
 
 /** What buildctl did for one lease. */
 export type Solved = {
@@ -79,6 +79,12 @@ const unknownEnd = (clientDone: boolean, build: Build | null, print: Printer): n
       : print.colour('red', `${name} failed, and the fleet does not say why · hearth logs ${build?.id ?? ''}`),
   )
   return clientDone ? exitCodes.done : exitCodes.failed
+}
+
+/** As docker does: what an earlier build wrote must not pass for the result of this one if it fails. */
+export const removeOldResults = ({idFile, metadataFile}: BuildPlan): void => {
+  for (const path of [idFile, metadataFile])
+    if (path !== null && lstatSync(path, {throwIfNoEntry: false})?.isFile()) rmSync(path)
 }
 
 type Metadata = Record<string, unknown>

@@ -6,7 +6,7 @@ import {InterruptedError} from '../failures.ts'
 import type {FleetHttp} from '../http.ts'
 import type {Printer} from '../printer.ts'
 import {connectionArguments, solveArguments} from './buildctl.ts'
-import {conclude, type Solved} from './conclude.ts'
+import {conclude, removeOldResults, type Solved} from './conclude.ts'
 import {startDockerLoad} from './docker-load.ts'
 import {Follower, followBuild, isFinal} from './follower.ts'
 import {beforeLine} from './messages.ts'
@@ -23,6 +23,7 @@ const afterTheEndMs = 3000
 /** From the request for a builder to the last line; returns the exit code. An interrupt cancels the build: `InterruptedError`. */
 export const runBuild = async (run: BuildRun, {print, signal}: Surroundings): Promise<number> => {
   const startedAt = performance.now()
+  removeOldResults(run.plan)
   const closing = new AbortController()
   const pace = {giveUpAfterMs: fleetMayBeSilentMs, sleep: pause}
   const news = waitingNews(print, isQuiet(run.plan))
