@@ -1,4 +1,4 @@
-import type {AuditEntry, Slots, Status} from '@hearth/proto/api'
+import type {AuditEntry, Host, Slots, Status} from '@hearth/proto/api'
 import {architectures} from '@hearth/proto/common'
 import {requireAdmin} from './access.ts'
 import type {Core} from './change.ts'
@@ -28,6 +28,8 @@ export const status = async (core: Core, by: Principal): Promise<Status> => {
     caches: {volumes: caches.length, usedBytes: caches.reduce((sum, {usedBytes}) => sum + usedBytes, 0)},
     problems: [
       ...(hosts.length === 0 ? ['no host has joined: `hearth tokens create --kind join` makes a token for one'] : []),
+      ...closed(hosts),
+      ...hosts.flatMap(fullDisk),
       ...offline.map(
         ({name}) =>
           `host ${name} is offline: see that hearth-agent runs there, or remove it with \`hearth hosts remove ${name}\``,
@@ -37,6 +39,24 @@ export const status = async (core: Core, by: Principal): Promise<Status> => {
       ),
     ],
   }
+}
+
+/** Builds can't start although hosts are there. */
+const closed = (hosts: readonly Host[]): readonly string[] => {
+  const online = hosts.filter(({connection}) => connection === 'online')
+  if (online.length === 0 || online.some(({schedulable}) => schedulable)) return []
+  const [{name}] = online as [Host]
+  return [`no host takes new builds, as all are cordoned or draining: \`hearth uncordon ${name}\` opens one`]
+}
+
+const leastFreeShare = 0.05
+
+const fullDisk = ({name, diskFreeBytes, diskTotalBytes}: Host): readonly string[] => {
+  if (diskFreeBytes === null || diskTotalBytes === null || diskFreeBytes > diskTotalBytes * leastFreeShare) return []
+  const free = `${Math.floor(diskFreeBytes / 1e6)} MB of ${Math.floor(diskTotalBytes / 1e6)} MB`
+  return [
+    `the disk of host ${name} is nearly full (${free} free): free some space, or reset caches that are not needed`,
+  ]
 }
 
 const capacityAndBuilds = async (core: Core) =>

@@ -48,6 +48,7 @@ describe.each<[string, () => TokenTable]>([
     await tokens.revoke(other.record.id, 'test')
     await expect(tokens.authenticate(other.token)).rejects.toThrow('was revoked')
     await expect(tokens.revoke('nothing', 'test')).rejects.toThrow(ApiFailure)
+    await expect(tokens.revoke('', 'test')).rejects.toThrow('is the beginning of more than one token')
   })
 
   it('join once, within an hour', async () => {

@@ -63,11 +63,14 @@ export class Tokens {
     return (await this.#deps.table.list()).map(withoutHash)
   }
 
-  /** Revoking what is revoked is success. */
+  /** By its id, or a beginning of it that no other token has. Revoking what is revoked is success. */
   async revoke(id: string, by: string): Promise<void> {
-    const token = await this.#deps.table.find(id)
-    if (!token) throw new ApiFailure(404, 'not-found', `there is no token ${id}: see hearth tokens`)
-    if (!token.revoked) await this.#deps.table.revoke(id, by)
+    const tokens = (await this.#deps.table.list()).filter((token) => token.id.startsWith(id))
+    const [token] = tokens.filter((each) => each.id === id || tokens.length === 1)
+    if (token && !token.revoked) await this.#deps.table.revoke(token.id, by)
+    if (token) return
+    if (tokens.length === 0) throw new ApiFailure(404, 'not-found', `there is no token ${id}: see hearth tokens`)
+    throw new ApiFailure(409, 'ambiguous', `${id} is the beginning of more than one token: write more of it`)
   }
 
   /** The token that this text stands for, if it may be used on the API. Throws `ApiFailure` 401. */

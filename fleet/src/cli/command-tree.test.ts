@@ -18,19 +18,23 @@ const top: Declared = {commands: [hosts, shell, drain], options: {}, positionals
 
 describe('completeWords', () => {
   it.each([
-    ['', ['hosts', 'shell', 'drain']],
-    ['h', ['hosts']],
-    ['hosts ', ['drain']],
-    ['hosts -', ['--output', '--help']],
-    ['hosts -o ', ['table', 'json', 'yaml']],
-    ['hosts -o json ', ['drain']],
-    ['hosts drain --f', ['--force']],
-    ['hosts drain --force ', []],
-    ['hosts drain --deadline ', []],
-    ['hosts drain vm ', []],
-    ['shell ', ['bash', 'zsh']],
-  ])('%j', (line, expected) => {
-    expect(completeWords(line.split(' '), top)).toEqual(expected)
+    ['', ['hosts', 'shell', 'drain'], null],
+    ['h', ['hosts'], null],
+    ['hosts ', ['drain'], null],
+    ['hosts -', ['--output', '--help'], null],
+    ['hosts -o ', ['table', 'json', 'yaml'], null],
+    ['hosts --output=', ['--output=table', '--output=json', '--output=yaml'], null],
+    ['hosts --output=j', ['--output=json'], null],
+    ['hosts -o json ', ['drain'], null],
+    ['hosts drain ', [], 'hosts'],
+    ['hosts drain --f', ['--force'], null],
+    ['hosts drain --force ', [], 'hosts'],
+    ['hosts drain --deadline ', [], null],
+    ['hosts drain vm ', [], null],
+    ['shell ', ['bash', 'zsh'], null],
+    ['shell zsh ', [], null],
+  ])('%j', (line, words, source) => {
+    expect(completeWords(line.split(' '), top)).toEqual({words, source})
   })
 })
 
@@ -44,7 +48,7 @@ describe('checkWords', () => {
     'hosts drain vm --force -d 5m',
     'drain --force vm',
     'shell zsh',
-    'hosts drain --help',
+    'hosts drain vm --help',
     'hosts -h',
   ])('lets %j through', (line) => {
     expect(() => checkWords(line.split(' ').filter(Boolean), top)).not.toThrow()
@@ -57,12 +61,12 @@ describe('checkWords', () => {
     ['hosts --otput json', 'unknown flag --otput: did you mean --output?'],
     ['hosts drain vm --zebra=1', 'unknown flag --zebra: hearth hosts drain --help lists them'],
     ['hosts drain vm -x', 'unknown flag -x: hearth hosts drain --help lists them'],
-    ['drain', 'the host is missing: hearth drain <host>'],
+    ['drain', 'the host is missing: hearth drain HOST'],
     ['hosts drain a b', "hearth hosts drain does not take 'b': hearth hosts drain --help"],
     ['hosts drain a --deadline', '--deadline needs a value'],
-    ['hosts -o xml', "-o is table, json, yaml, not 'xml'"],
-    ['hosts --output=xml', "--output is table, json, yaml, not 'xml'"],
-    ['shell tcsh', "name is bash, zsh, not 'tcsh'"],
+    ['hosts -o xml', "-o is one of table, json, yaml, not 'xml'"],
+    ['hosts --output=xml', "--output is one of table, json, yaml, not 'xml'"],
+    ['shell tcsh', "name is one of bash, zsh, not 'tcsh'"],
   ])('refuses %j', (line, message) => {
     expect(() => checkWords(line.split(' '), top)).toThrow(new UsageError(message))
   })

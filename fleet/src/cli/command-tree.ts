@@ -1,21 +1,21 @@
 import {nearest} from '@hearth/proto/nearest'
 import type {Argv, Options, PositionalOptions} from 'yargs'
 import {UsageError} from './failures.ts'
-import type {Command} from './verb.ts'
+import type {Command, Hints, Source} from './verb.ts'
 
 /** What a command's builder declares. */
 export type Declared = {
   readonly commands: readonly Command[]
-  readonly options: Readonly<Record<string, Options>>
-  readonly positionals: Readonly<Record<string, PositionalOptions>>
+  readonly options: Readonly<Record<string, Options & Hints>>
+  readonly positionals: Readonly<Record<string, PositionalOptions & Hints>>
 }
 
 /** Runs a builder on something that only takes notes, so that completion and complaints know what yargs will know. */
 export const declaredBy = ({builder}: Command): Declared => {
   const declared = {
     commands: [] as Command[],
-    options: {} as Record<string, Options>,
-    positionals: {} as Record<string, PositionalOptions>,
+    options: {} as Record<string, Options & Hints>,
+    positionals: {} as Record<string, PositionalOptions & Hints>,
   }
   const notes = {
     command: (module: Command) => {
@@ -35,8 +35,9 @@ export const declaredBy = ({builder}: Command): Declared => {
   return declared
 }
 
-const nameOf = ({command}: Command): string => String(command).split(' ')[0] as string
-const requiredBy = ({command}: Command): readonly string[] => String(command).match(/(?<=<)[^>]+(?=>)/g) ?? []
+export const nameOf = ({command}: Command): string => String(command).split(' ')[0] as string
+/** The words that a command needs after its name; all are required. */
+export const positionalsOf = ({command}: Command): readonly string[] => String(command).match(/(?<=<)[^>]+(?=>)/g) ?? []
 
 type Place = {
   /** The words that led here: `hosts`, `drain`. */
@@ -46,15 +47,15 @@ type Place = {
   /** Words that are no command: positionals of this one. */
   readonly rest: readonly string[]
   /** The option whose value would come next. */
-  readonly open: Options | null
+  readonly open: (Options & Hints) | null
 }
 
-const always: Readonly<Record<string, Options>> = {help: {type: 'boolean', alias: 'h'}, version: {type: 'boolean'}}
+const always: Readonly<Record<string, Options & Hints>> = {help: {type: 'boolean', alias: 'h'}}
 
-const optionOf = (word: string, {options}: Declared): Options | null => {
+const optionOf = (word: string, {options}: Declared): (Options & Hints) | null => {
   const name = word.replace(/^--?/, '').split('=')[0] as string
   const known = {...always, ...options}
-  if (word.startsWith('--')) return Object.hasOwn(known, name) ? (known[name] as Options) : null
+  if (word.startsWith('--')) return Object.hasOwn(known, name) ? (known[name] as Options & Hints) : null
   return Object.values(known).find(({alias}) => alias === name[0]) ?? null
 }
 
@@ -78,23 +79,48 @@ const walk = (words: readonly string[], top: Declared): Place => {
   return place
 }
 
-/** Candidates for the last word. None where only the user can know it. */
-export const completeWords = (words: readonly string[], top: Declared): readonly string[] => {
+/** What a line of words names: its command, what that declares, and the words that are no command. */
+export const find = (words: readonly string[], top: Declared): Pick<Place, 'path' | 'command' | 'declared' | 'rest'> =>
+  walk(words, top)
+
+/** What the last word may become: fixed words, or something that only the fleet knows. Neither: a file, or the user's own idea. */
+export type Completion = {readonly words: readonly string[]; readonly source: Source | null}
+
+/** `--flag=value` is completed as a whole. */
+export const completeWords = (words: readonly string[], top: Declared): Completion => {
   const current = words.at(-1) ?? ''
-  return candidatesFor(current, walk(words.slice(0, -1), top)).filter((candidate) => candidate.startsWith(current))
+  const place = walk(words.slice(0, -1), top)
+  const flag = /^--[^=]+=/.exec(current)?.[0]
+  const option = flag ? optionOf(flag, place.declared) : place.open
+  if (option) {
+    const choices = (option.choices ?? []).map((choice) => `${flag ?? ''}${String(choice)}`)
+    return {words: starting(choices, current), source: option.completes ?? null}
+  }
+  return completeFree(current, place)
 }
 
-const candidatesFor = (current: string, {open, declared, rest}: Place): readonly string[] => {
-  if (open) return (open.choices ?? []).map(String)
-  if (current.startsWith('-')) return Object.keys({...declared.options, help: true}).map((name) => `--${name}`)
-  if (rest.length > 0) return []
-  const choices = Object.values(declared.positionals).flatMap(({choices: each}) => each ?? [])
-  return [...declared.commands.map(nameOf), ...choices.map(String)]
+const starting = (candidates: readonly string[], current: string): readonly string[] =>
+  candidates.filter((candidate) => candidate.startsWith(current))
+
+const completeFree = (current: string, {command, declared, rest}: Place): Completion => {
+  if (current.startsWith('-')) {
+    return {
+      words: starting(
+        Object.keys({...declared.options, help: true}).map((name) => `--${name}`),
+        current,
+      ),
+      source: null,
+    }
+  }
+  const next = command ? positionalsOf(command)[rest.length] : undefined
+  const positional = next === undefined ? undefined : declared.positionals[next]
+  const fixed = rest.length === 0 ? declared.commands.map(nameOf) : []
+  const choices = (positional?.choices ?? []).map(String)
+  return {words: starting([...fixed, ...choices], current), source: positional?.completes ?? null}
 }
 
 /** Throws `UsageError` for a word that no command takes, naming the nearest that one does, and for one that is missing. */
 export const checkWords = (words: readonly string[], top: Declared): void => {
-  const asksForHelp = words.some((word) => word === '--help' || word === '-h' || word === '--version')
   for (const [index, word] of words.entries()) {
     const place = walk(words.slice(0, index), top)
     if (word === '--') break
@@ -103,7 +129,7 @@ export const checkWords = (words: readonly string[], top: Declared): void => {
   }
   const place = walk(words, top)
   if (place.open) throw new UsageError(`${words.at(-1)} needs a value`)
-  if (!asksForHelp) checkPositionals(place)
+  checkPositionals(place)
 }
 
 const checkFlag = (word: string, place: Place): void => {
@@ -115,7 +141,7 @@ const checkFlag = (word: string, place: Place): void => {
 
 const checkChoice = (value: string, what: string, {choices}: Options | PositionalOptions): void => {
   if (!choices || choices.includes(value)) return
-  throw new UsageError(`${what} is ${choices.join(', ')}, not '${value}'`)
+  throw new UsageError(`${what} is one of ${choices.join(', ')}, not '${value}'`)
 }
 
 const unknownFlag = (word: string, {path, declared}: Place): UsageError => {
@@ -130,11 +156,11 @@ const unknownFlag = (word: string, {path, declared}: Place): UsageError => {
 }
 
 const checkPositionals = ({path, command, declared, rest}: Place): void => {
-  const required = command ? requiredBy(command) : []
+  const required = command ? positionalsOf(command) : []
   const extra = rest[required.length]
   const missing = required[rest.length]
   if (missing !== undefined) {
-    const usage = [...path, ...required.map((name) => `<${name}>`)].join(' ')
+    const usage = [...path, ...required.map((name) => name.toUpperCase())].join(' ')
     throw new UsageError(`the ${missing} is missing: hearth ${usage}`)
   }
   for (const [index, name] of required.entries())

@@ -99,15 +99,14 @@ describe('what each command asks for', () => {
       [],
       'the next build of web starts with an empty cache',
     ],
-    ['tokens create', 'POST /v1/tokens {"kind":"project"}', {token: 'ht_x'}, 'ht_x'],
     [
-      'tokens create --project a --project b --trust untrusted --expires 1h --name ci',
+      'tokens create --project a --project b --trust untrusted --expires 1h --name ci -o yaml',
       'POST /v1/tokens {"kind":"project","name":"ci","projects":["a","b"],"trust":"untrusted","expiresInMs":3600000}',
       {token: 'ht_x'},
-      'ht_x',
+      'token: ht_x',
     ],
-    ['tokens create --kind join', 'POST /v1/tokens {"kind":"join"}', {token: 'hj_x'}, 'hj_x'],
-    ['tokens revoke x', 'DELETE /v1/tokens/x', null, 'x is revoked'],
+    ['tokens create --kind join -o yaml', 'POST /v1/tokens {"kind":"join"}', {token: 'hj_x'}, 'token: hj_x'],
+    ['tokens revoke x', 'DELETE /v1/tokens/x', null, 'x is revoked: it opens nothing more'],
     ['builds --project web --limit 5 -o json', 'GET /v1/builds?project=web&limit=5', [], '[]'],
     ['hosts -o yaml', 'GET /v1/hosts', [{name: 'iron'}], '- name: iron'],
   ])('%s', async (line, asked, answer, out) => {
@@ -121,9 +120,22 @@ describe('what needs a yes', () => {
   })
 })
 
-describe('what people see', () => {
-  const fits = (text: string) => expect(text.split('\n').filter((line) => line.length > 100)).toEqual([])
+const fits = (text: string) => expect(text.split('\n').filter((line) => line.length > 100)).toEqual([])
 
+/** Every command and sub-command, as the help names them. */
+const allCommands = async (): Promise<readonly string[]> => {
+  const names = (text: string, of: RegExp) => [...text.matchAll(of)].map(([, name]) => name as string)
+  const top = names((await run('help')).out, /^ {2}([a-z]+)(?: [A-Z]+)? {2,}[A-Z]/gm).filter((name) => name !== 'build')
+  const below = await Promise.all(
+    top.map(async (name) => {
+      const [, section = ''] = /Commands\n(.*?)\n\n/s.exec((await run(`help ${name}`)).out) ?? []
+      return names(section, /^ {2}([a-z]+)(?: [A-Z]+)? {2,}/gm).map((each) => `${name} ${each}`)
+    }),
+  )
+  return [...top, ...below.flat()]
+}
+
+describe('what people see', () => {
   it('builds', async () => {
     const long = fakeBuild({
       ...build,
@@ -144,7 +156,7 @@ describe('what people see', () => {
     expect(out).toBe(
       [
         'b-7f3  web  succeeded',
-        '  by ci, just now ago',
+        '  by ci, just now',
         '  amd64 on iron: succeeded',
         '    cache: from generation 3, 5.0 MB, sealed as 4',
         '    times: queue 1 ms, build 1.9 s',
@@ -186,8 +198,8 @@ describe('what people see', () => {
       /\niron {2}amd64 {2}online,draining {2}1 {5}0 {5}1 {5}2 {6}just now$/,
     )
     const {out} = await run('hosts show iron', full)
-    expect(out).toContain('  drain   1 builds left, cancelled in 10 min (disk)')
-    expect(out).toContain('  builder web (b-7f3) building for 40 s')
+    expect(out).toContain('  drain   1 build left, cancelled in 10 min (disk)')
+    expect(out).toContain('  builder web (b-7f3) building for 40.0 s')
     fits(out)
   })
 
@@ -235,11 +247,11 @@ describe('what people see', () => {
     expect(fine.code).toBe(0)
     expect(fine.out).toBe(
       [
-        'fleet   0.1.0 at http://127.0.0.1:7433, up 60 min',
+        'fleet   0.1.0 at http://127.0.0.1:7433, up 1 h',
         'hosts   1 online, 0 offline, 0 draining',
         'slots   amd64: 2 total, 1 busy, 1 warm, 0 terminating, 0 free; 1 queued',
         'builds  1 running, 1 queued',
-        'caches  3, 2.1 GB',
+        'caches  3 volumes, 2.1 GB',
       ].join('\n'),
     )
     const wrong = await run('status', {...status, problems: ['host iron is offline: start hearth-agent there']})
@@ -255,21 +267,71 @@ describe('the command itself', () => {
     const {code, out} = await run('')
     expect(code).toBe(2)
     for (const word of ['up', 'down', 'build', 'builds', 'caches', 'completion'])
-      expect(out).toContain(`hearth ${word} `)
-    expect(out.split('\n').filter((line) => line.length > 100)).toEqual([])
+      expect(out).toMatch(new RegExp(`^  ${word} `, 'm'))
+    fits(out)
+  })
+
+  it.each([
+    ['--help', /^ {2}cancel ID +Cancel a build/m],
+    ['help', /HEARTH_TOKEN/],
+    ['help build', /^ {2}-t, --tag name/m],
+    ['help hosts drain', /^usage: hearth hosts drain HOST \[flags\]$/m],
+    ['hosts drain --help', /^ {6}--deadline TIME +time that builds have to finish \(1h\)$/m],
+    ['hosts -h', /^ {2}show HOST +Show a host/m],
+    ['builds --project web --help', /^ {2}-o, --output table\|json\|yaml +form of the answer \(table\)$/m],
+    ['caches reset --help', /^ {2}PROJECT +name of the project$/m],
+  ])('%s', async (line, expected) => {
+    const {code, out} = await run(line)
+    expect(out).toMatch(expected)
+    expect(code).toBe(0)
+    fits(out)
+  })
+
+  it('helps with every command', async () => {
+    const all = await allCommands()
+    expect(all.length).toBeGreaterThan(25)
+    for (const line of all) {
+      const {out} = await run(`${line} --help`)
+      expect(out.split('\n')[0]).toMatch(new RegExp(`^hearth ${line}: [A-Z]`))
+      fits(out)
+    }
   })
 
   it('completes words and scripts itself for each shell', async () => {
-    expect((await run('__complete builds s')).out).toBe('show')
-    expect((await run('__complete build --pus')).out).toBe('--push')
+    expect(await run('__complete builds s')).toMatchObject({code: 0, out: 'show'})
+    expect(await run('__complete build --pus')).toMatchObject({code: 0, out: '--push'})
     for (const shell of ['bash', 'zsh', 'fish'])
       expect((await run(`completion ${shell}`)).out).toContain('hearth __complete')
   })
 
-  it.each(['bulids', 'hosts shwo', 'caches --al', 'drain', 'drain iron --deadline soon', 'tokens create --expires 9'])(
-    'refuses %s',
-    async (line) => {
-      await expect(run(line)).rejects.toThrow(UsageError)
-    },
-  )
+  it('completes what only the fleet knows, and leaves files to the shell', async () => {
+    const builds = [build, fakeBuild({id: 'b-run' as Build['id'], state: 'running'})]
+    expect((await run('__complete logs b-', builds)).out).toBe('b-7f3\nb-run')
+    expect((await run('__complete cancel b-', builds)).out).toBe('b-run')
+    expect((await run('__complete hosts drain i', [host, {...host, name: 'gold'}])).out).toBe('iron')
+    expect((await run('__complete build --project w', [{name: 'web'}])).out).toBe('web')
+    expect((await run('__complete build --project=w', [{name: 'web'}])).out).toBe('--project=web')
+    expect((await run('__complete build --project = w', [{name: 'web'}])).out).toBe('web') // as bash splits it
+    expect((await run('__complete build --progress = p')).out).toBe('plain')
+    expect(await run('__complete build ./')).toMatchObject({code: 1, out: ''})
+    expect((await run('__complete hosts drain i', null)).out).toBe('')
+  })
+
+  it.each([
+    'bulids',
+    'hosts shwo',
+    'caches --al',
+    'drain',
+    'drain iron --deadline soon',
+    'tokens create --project a --expires 9',
+    'tokens create',
+    'builds --limit x',
+    'builds --limit 0',
+    'builds --state gone',
+    'projects create Web',
+    'tokens create --project A',
+    'help bulids',
+  ])('refuses %s', async (line) => {
+    await expect(run(line)).rejects.toThrow(UsageError)
+  })
 })

@@ -1,12 +1,14 @@
 import yargs, {type Argv} from 'yargs'
+import {buildHelp} from './build/help.ts'
 import {cancelCommand} from './builds/cancel.ts'
 import {buildsCommand} from './builds/list.ts'
 import {logsCommand} from './builds/logs.ts'
 import {cachesCommand} from './caches/list.ts'
-import {checkWords, completeWords, type Declared} from './command-tree.ts'
-import {completeBuild, completionCommand} from './completion.ts'
+import {checkWords, type Declared, find} from './command-tree.ts'
+import {complete, completionCommand} from './completion.ts'
 import type {Context} from './context.ts'
 import {exitCodes, UsageError} from './failures.ts'
+import {type CommandGroup, commandHelp, topHelp} from './help.ts'
 import {cordonCommand} from './hosts/cordon.ts'
 import {drainCommand} from './hosts/drain.ts'
 import {hostsCommand} from './hosts/list.ts'
@@ -15,8 +17,7 @@ import {downCommand, upCommand} from './local.ts'
 import {projectsCommand} from './projects/list.ts'
 import {statusCommand} from './status.ts'
 import {tokensCommand} from './tokens/list.ts'
-import {type Command, type VerbContext, verb} from './verb.ts'
-import {version} from './version.ts'
+import {type VerbContext, verb} from './verb.ts'
 
 /** Every command but `build`. Returns the exit code. Throws `UsageError`, naming the nearest word for one that is unknown. */
 export const runCommand = async (argv: readonly string[], context: Context): Promise<number> => {
@@ -28,63 +29,70 @@ export const runCommand = async (argv: readonly string[], context: Context): Pro
       code = next
     },
   }
-  if (argv[0] === '__complete') {
-    const candidates = complete(argv.slice(1), verbs)
-    if (candidates.length > 0) context.print.line(candidates.join('\n'))
-    return code
+  const groups = groupsOf(verbs)
+  const top: Declared = {commands: groups.flatMap(({commands}) => commands), options: {}, positionals: {}}
+  if (argv[0] === '__complete') return await complete(argv.slice(1), top, verbs)
+  const asked = helpWords(argv)
+  if (argv.length === 0 || asked) {
+    context.print.line(helpFor(asked ?? [], groups, top))
+    return asked ? exitCodes.done : exitCodes.usage
   }
-  if (argv.length === 0) {
-    context.print.line(await parserOf(verbs).getHelp())
-    return exitCodes.usage
-  }
-  checkWords(argv, topOf(verbs))
-  await parserOf(verbs).parseAsync([...argv])
+  checkWords(argv, top)
+  await parserOf(top).parseAsync([...argv])
   return code
 }
 
 /** All commands, in the order of the help. */
-const commandsOf = (context: VerbContext): readonly Command[] => [
-  upCommand(context),
-  downCommand(context),
-  statusCommand(context),
-  buildPlaceholder,
-  buildsCommand(context),
-  hostsCommand(context),
-  projectsCommand(context),
-  cachesCommand(context),
-  tokensCommand(context),
-  logsCommand(context),
-  cancelCommand(context),
-  cordonCommand(context),
-  uncordonCommand(context),
-  drainCommand(context),
-  completionCommand(context),
+const groupsOf = (context: VerbContext): readonly CommandGroup[] => [
+  {
+    title: 'Hearth on this machine',
+    commands: [upCommand(context), downCommand(context), statusCommand(context)],
+  },
+  {
+    title: 'Builds',
+    commands: [buildPlaceholder, buildsCommand(context), logsCommand(context), cancelCommand(context)],
+  },
+  {
+    title: 'Hosts',
+    commands: [hostsCommand(context), cordonCommand(context), uncordonCommand(context), drainCommand(context)],
+  },
+  {
+    title: 'Projects, their caches, and who may use them',
+    commands: [projectsCommand(context), cachesCommand(context), tokensCommand(context)],
+  },
+  {title: 'Your shell', commands: [completionCommand(context)]},
 ]
 
 /** Only for the help: main.ts has taken `build` before yargs is loaded. */
 const buildPlaceholder = verb({
-  command: 'build [path]',
-  describe: 'Build an image (hearth build --help)',
+  command: 'build',
+  describe: 'Build an image from a Dockerfile, with the flags of docker build',
   handler: () => undefined,
 })
 
-const topOf = (context: VerbContext): Declared => ({commands: commandsOf(context), options: {}, positionals: {}})
+/** The words that help is asked for: `help hosts drain`, `hosts drain --help`. Null if it isn't. */
+const helpWords = (argv: readonly string[]): readonly string[] | null => {
+  if (argv[0] === 'help') return argv.slice(1).filter((word) => !word.startsWith('-'))
+  const words = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv
+  return words.includes('--help') || words.includes('-h') ? words.filter((word) => !word.startsWith('-')) : null
+}
 
-const parserOf = (context: VerbContext): Argv =>
-  commandsOf(context)
+const helpFor = (words: readonly string[], groups: readonly CommandGroup[], top: Declared): string => {
+  if (words.length === 0) return topHelp(groups)
+  if (words[0] === 'build') return buildHelp()
+  if (find(words, top).path.length === 0) checkWords(words, top)
+  return commandHelp(words, top)
+}
+
+const parserOf = ({commands}: Declared): Argv =>
+  commands
     .reduce((parser, module) => parser.command(module), yargs([]) as Argv)
     .scriptName('hearth')
-    .usage('$0 <command>')
-    .version(`hearth ${version}`)
-    .help()
-    .alias('help', 'h')
+    .version(false)
+    .help(false)
     .parserConfiguration({'boolean-negation': false, 'greedy-arrays': false, 'dot-notation': false})
     .strict()
     .exitProcess(false)
-    .wrap(100)
     .fail((message, error) => {
       throw error ?? new UsageError(message.replaceAll(/\s*\n\s*/g, ' '))
     })
-
-const complete = (words: readonly string[], context: VerbContext): readonly string[] =>
-  words[0] === 'build' && words.length > 1 ? completeBuild(words.slice(1)) : completeWords(words, topOf(context))

@@ -45,5 +45,6 @@ export const exitCodeOf = (error: unknown): number => {
   if (error instanceof InterruptedError) return exitCodes.interrupted
   if (error instanceof FleetUnreachableError || error instanceof InfrastructureError) return exitCodes.infrastructure
   if (error instanceof RefusedError && error.status >= 500) return exitCodes.infrastructure
+  if (error instanceof RefusedError && error.code === 'invalid') return exitCodes.usage
   return exitCodes.failed
 }

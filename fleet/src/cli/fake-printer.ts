@@ -9,6 +9,7 @@ export const fakePrinter = (): Printer & {readonly out: readonly string[]; reado
     err,
     terminal: false,
     columns: 100,
+    width: 100,
     line: (text) => void out.push(text),
     note: (text) => void err.push(text),
     update: () => undefined,

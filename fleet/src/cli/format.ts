@@ -23,6 +23,15 @@ export const formatAge = (ms: number): string => {
   return `${Math.round(seconds / 86_400)} d`
 }
 
+/** `1 build`, `2 builds`. */
+export const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`
+
+/** `just now`, `3 min ago`. */
+export const formatAgo = (ms: number): string => {
+  const age = formatAge(ms)
+  return age === 'just now' ? age : `${age} ago`
+}
+
 const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
 /** Powers of 1000, as disks and docker count: `2.1 GB`. */
 export const formatBytes = (bytes: number): string => {

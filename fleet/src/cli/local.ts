@@ -1,21 +1,36 @@
-import {type VerbContext, verb} from './verb.ts'
+import {hinted, type VerbContext, verb, withYes} from './verb.ts'
 
 // `hearth up` and `hearth down`; what they do loads only when they run, as `up` brings the whole fleet and agent with it.
 
 export const upCommand = (context: VerbContext) =>
   verb({
     command: 'up',
-    describe: 'Run a fleet and an agent on this machine',
+    describe: 'Start it: a fleet, and an agent that runs the builds',
     builder: (args) =>
       args
-        .option('state-dir', {type: 'string', describe: 'caches, keys and records (/var/lib/hearth)'})
-        .option('listen', {type: 'string', describe: 'address:port (127.0.0.1:7433); TLS, but on loopback'})
+        .option(
+          'state-dir',
+          hinted({
+            type: 'string',
+            value: 'DIR',
+            completes: 'files',
+            describe: 'caches, keys and records (/var/lib/hearth)',
+          }),
+        )
+        .option(
+          'listen',
+          hinted({type: 'string', value: 'ADDRESS:PORT', describe: 'plain on loopback, else TLS (127.0.0.1:7433)'}),
+        )
         .option('detach', {alias: 'd', type: 'boolean', default: false, describe: 'return when it is ready'})
-        .option('warm-idle', {
-          type: 'string',
-          describe: 'how long an unused builder stays ready (10m); 0s detaches at once',
-        })
-        .option('slots', {type: 'string', describe: 'how many builders at a time (2)'}),
+        .option(
+          'warm-idle',
+          hinted({
+            type: 'string',
+            value: 'TIME',
+            describe: 'an unused builder stays ready so long (10m); 0s: detach at once',
+          }),
+        )
+        .option('slots', hinted({type: 'string', value: 'N', describe: 'builders at a time (2)'})),
     handler: async (flags) => {
       const {up} = await import('./up.ts')
       const {listen, detach, slots} = flags
@@ -28,14 +43,24 @@ export const upCommand = (context: VerbContext) =>
 export const downCommand = (context: VerbContext) =>
   verb({
     command: 'down',
-    describe: 'End the Hearth of this machine; caches are kept',
+    describe: 'End it when its builds have finished; caches are kept',
     builder: (args) =>
-      args
-        .option('deadline', {type: 'string', default: '5m', describe: 'time that builds have to finish'})
+      withYes(args)
+        .option(
+          'deadline',
+          hinted({type: 'string', default: '5m', value: 'TIME', describe: 'time that builds have to finish'}),
+        )
         .option('force', {type: 'boolean', default: false, describe: 'cancel what runs now'})
         .option('purge', {type: 'boolean', default: false, describe: 'delete all caches and the state directory'})
-        .option('yes', {type: 'boolean', default: false, describe: 'do not ask'})
-        .option('state-dir', {type: 'string', describe: 'where its state is, if not where hearth up last put it'}),
+        .option(
+          'state-dir',
+          hinted({
+            type: 'string',
+            value: 'DIR',
+            completes: 'files',
+            describe: 'its state, if not where hearth up last put it',
+          }),
+        ),
     handler: async (flags) => {
       const {down} = await import('./down.ts')
       context.exit(await down({...flags, 'state-dir': flags['state-dir']}, context))

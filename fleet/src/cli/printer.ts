@@ -21,6 +21,8 @@ export type Printer = {
   colour(colour: Colour, text: string): string
   readonly terminal: boolean
   readonly columns: number
+  /** What a line of stdout may hold: what fits the terminal, at most 100; all of it where it is piped. */
+  readonly width: number
   /** Resolves when all that was written has been handed to the system. */
   flush(): Promise<void>
 }
@@ -38,6 +40,7 @@ export const createPrinter = ({
   const terminal = stderr.isTTY === true && environment['TERM'] !== 'dumb'
   const coloured = terminal && !environment['NO_COLOR']
   const columns = Math.min(100, stderr.columns ?? 100)
+  const width = stdout.isTTY ? Math.min(100, stdout.columns ?? 100) : Number.POSITIVE_INFINITY
   let updating = false
   const clearUpdate = () => {
     if (updating) stderr.write('\r\x1b[K')
@@ -47,6 +50,7 @@ export const createPrinter = ({
   return {
     terminal,
     columns,
+    width,
     clearUpdate,
     line(text) {
       clearUpdate()

@@ -1,5 +1,6 @@
 import {type Context, createContext} from './context.ts'
 import {exitCodeOf, InterruptedError} from './failures.ts'
+import {wrap} from './wrap.ts'
 
 /** Runs a command line of this process to its end, says what went wrong, and ends the process with its exit code. */
 export const runProgram = async (
@@ -21,6 +22,7 @@ export const runProgram = async (
 const say = (error: unknown, {print, environment}: Context): void => {
   const known = error instanceof Error && error.name !== 'Error' && error.name !== 'TypeError'
   const text = error instanceof Error ? (known ? error.message : (error.stack ?? error.message)) : String(error)
-  print.note(`${print.colour('red', 'hearth:')} ${text}`)
+  const wrapped = known && print.terminal ? wrap(`hearth: ${text}`, print.columns, 2) : `hearth: ${text}`
+  print.note(wrapped.replace('hearth:', print.colour('red', 'hearth:')))
   if (environment['HEARTH_DEBUG'] && known) print.note(error.stack ?? '')
 }

@@ -1,4 +1,4 @@
-import type {Argv, CommandModule} from 'yargs'
+import type {Argv, CommandModule, Options} from 'yargs'
 import type {Context} from './context.ts'
 import type {FleetHttp} from './http.ts'
 
@@ -13,6 +13,12 @@ export type Command = CommandModule<object, never>
 
 /** A command whose handler gets what its builder declares. */
 export const verb = <Args>(module: CommandModule<object, Args>): Command => module as unknown as Command
+
+/** What completes a word: ids or names that the fleet knows, or files. */
+export type Source = 'builds' | 'runningBuilds' | 'hosts' | 'projects' | 'tokens' | 'files'
+/** For help and completion; yargs does not look at them. `value` stands for the value. */
+export type Hints = {readonly value?: string; readonly completes?: Source}
+export const hinted = <const Option extends Options & Hints>(option: Option): Option => option
 
 /** `/v1/hosts/a%20b/drain` */
 export const apiPath = (...parts: readonly string[]): string => `/v1/${parts.map(encodeURIComponent).join('/')}`
@@ -29,18 +35,41 @@ export const withOutput = <T>(args: Argv<T>) =>
     describe: 'form of the answer',
   })
 
-/** A value as it is asked for; `text` is its form for people. */
-export const show = async ({print}: Context, format: Format, value: unknown, text: () => string): Promise<void> => {
+/** A value as it is asked for; `text` is its form for people, in lines of at most `width`. */
+export const show = async (
+  {print}: Context,
+  format: Format,
+  value: unknown,
+  text: (width: number) => string,
+): Promise<void> => {
   if (format === 'json') print.line(JSON.stringify(value, null, 2))
   else if (format === 'yaml') print.line((await import('yaml')).stringify(value).trimEnd())
-  else print.line(text())
+  else print.line(text(print.width))
 }
 
-export const withBuild = <T>(args: Argv<T>) =>
-  args.positional('id', {type: 'string', demandOption: true, describe: 'its id, or the beginning of it'})
+/** `--yes` of everything that asks before something is lost. */
+export const withYes = <T>(args: Argv<T>) =>
+  args.option('yes', {alias: 'y', type: 'boolean', default: false, describe: 'do not ask'})
+
+export const withBuild = <T>(args: Argv<T>, completes: Source = 'builds') =>
+  args.positional(
+    'id',
+    hinted({type: 'string', demandOption: true, completes, describe: 'its id, or the beginning of it'}),
+  )
 
 export const withHost = <T>(args: Argv<T>) =>
-  args.positional('host', {type: 'string', demandOption: true, describe: 'host id or name'})
+  args.positional(
+    'host',
+    hinted({
+      type: 'string',
+      demandOption: true,
+      completes: 'hosts',
+      describe: 'its name or id, or the beginning of its id',
+    }),
+  )
 
 export const withProject = <T>(args: Argv<T>) =>
-  args.positional('project', {type: 'string', demandOption: true, describe: 'name of the project'})
+  args.positional(
+    'project',
+    hinted({type: 'string', demandOption: true, completes: 'projects', describe: 'name of the project'}),
+  )

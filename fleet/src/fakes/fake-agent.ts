@@ -40,6 +40,7 @@ export class FakeAgent {
   readonly generations = new Map<GenerationId, Content>()
   /** All that was said to it on its connections. */
   readonly heard: FleetMessage[] = []
+  diskFreeBytes = 50e9
   refused: string | null = null
   connection: AgentConnection | null = null
   #applied: Desired | null = null
@@ -114,7 +115,8 @@ export class FakeAgent {
   }
 
   observed(): Observed {
-    const usage = {diskTotalBytes: 100, diskFreeBytes: 50, memoryAvailableBytes: 1, load: 0}
+    const {diskFreeBytes} = this
+    const usage = {diskTotalBytes: 100e9, diskFreeBytes, memoryAvailableBytes: 1, load: 0}
     return {
       type: 'observed',
       term: this.#applied?.term ?? null,

@@ -44,14 +44,18 @@ export const resolveProject = async ({
 }
 
 /** A name that was given is also made by a fleet that lets builds create projects; the others ignore the wish. */
-const named = (name: string, where: string, connection: Connection): ChosenProject => {
-  if (!namePattern.test(name) || name.length > 128) {
-    const clean = cleanName(name)
-    throw new UsageError(
-      `${where}: '${name}' can't be a project's name${clean ? `: did you mean ${clean}?` : ' (a-z, 0-9, . _ - /)'}`,
-    )
-  }
-  return {name, create: connection.createsProjects === true}
+const named = (name: string, where: string, connection: Connection): ChosenProject => ({
+  name: checkProjectName(name, where),
+  create: connection.createsProjects === true,
+})
+
+/** Returns the name. Throws `UsageError`, naming the nearest that can be one; `where` is who said it. */
+export const checkProjectName = (name: string, where: string): string => {
+  if (namePattern.test(name) && name.length <= 128) return name
+  const clean = cleanName(name)
+  throw new UsageError(
+    `${where}: '${name}' can't be a project's name${clean ? `: did you mean ${clean}?` : ' (a-z, 0-9, . _ - /)'}`,
+  )
 }
 
 const rights = async (

@@ -11,11 +11,11 @@ export const cachesCommand = (context: VerbContext) =>
     builder: (args) => withOutput(args).command(resetCommand(context)),
     handler: async ({output}) => {
       const caches = await context.fleet().json<readonly Cache[]>('GET', '/v1/caches')
-      await show(context, output, caches, () => cachesTable(caches, Date.now()))
+      await show(context, output, caches, (width) => cachesTable(caches, Date.now(), width))
     },
   })
 
-export const cachesTable = (caches: readonly Cache[], now: number): string =>
+export const cachesTable = (caches: readonly Cache[], now: number, width: number): string =>
   table(
     ['PROJECT', 'ARCH', 'STATE', 'GENERATION', 'SEALED', 'USED', 'HOST'],
     caches.map(({project, architecture, state, head, usedBytes}) => {
@@ -30,4 +30,5 @@ export const cachesTable = (caches: readonly Cache[], now: number): string =>
         head?.host ?? '',
       ]
     }),
+    {width, cut: ['PROJECT', 'HOST']},
   )

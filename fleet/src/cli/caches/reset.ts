@@ -1,14 +1,15 @@
 import {confirm} from '../confirm.ts'
-import {apiPath, type VerbContext, verb, withProject} from '../verb.ts'
+import {apiPath, type VerbContext, verb, withProject, withYes} from '../verb.ts'
 
 export const resetCommand = (context: VerbContext) =>
   verb({
     command: 'reset <project>',
     describe: 'Let the next build of a project start empty',
     builder: (args) =>
-      withProject(args)
-        .option('architecture', {choices: ['amd64', 'arm64'] as const, describe: 'only this one'})
-        .option('yes', {type: 'boolean', default: false, describe: 'do not ask'}),
+      withYes(withProject(args)).option('architecture', {
+        choices: ['amd64', 'arm64'] as const,
+        describe: 'only this one',
+      }),
     handler: async ({project, architecture, yes}) => {
       if (!(await confirm(context, {yes, what: `empty the cache of ${project}`}))) return context.exit(1)
       await context.fleet().json('POST', apiPath('caches', project, 'reset'), architecture ? {architecture} : {})

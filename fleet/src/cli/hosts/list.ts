@@ -21,11 +21,11 @@ export const hostsCommand = (context: VerbContext) =>
         .command(removeCommand(context)),
     handler: async ({output}) => {
       const hosts = await context.fleet().json<readonly Host[]>('GET', '/v1/hosts')
-      await show(context, output, hosts, () => hostsTable(hosts, Date.now()))
+      await show(context, output, hosts, (width) => hostsTable(hosts, Date.now(), width))
     },
   })
 
-export const hostsTable = (hosts: readonly Host[], now: number): string =>
+export const hostsTable = (hosts: readonly Host[], now: number, width: number): string =>
   table(
     ['HOST', 'ARCH', 'STATE', 'BUSY', 'WARM', 'FREE', 'TOTAL', 'SEEN'],
     hosts.map((host) => {
@@ -33,6 +33,7 @@ export const hostsTable = (hosts: readonly Host[], now: number): string =>
       const seen = host.lastSeenAt === null ? '' : formatAge(now - host.lastSeenAt)
       return [host.name, host.architecture, hostState(host), ...[busy, warm, free, total].map(String), seen]
     }),
+    {width, cut: ['HOST']},
   )
 
 /** Three facts in one cell: `online`, `online,cordoned`, `offline,draining`. */

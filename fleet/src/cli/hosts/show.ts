@@ -1,5 +1,5 @@
 import type {Host} from '@hearth/proto/api'
-import {formatAge, formatBytes} from '../format.ts'
+import {count, formatAge, formatAgo, formatBytes, formatDuration} from '../format.ts'
 import {apiPath, show, type VerbContext, verb, withHost, withOutput} from '../verb.ts'
 
 export const showCommand = (context: VerbContext) =>
@@ -16,7 +16,7 @@ export const showCommand = (context: VerbContext) =>
 /** A paragraph for the host and a line for each builder on it. */
 export const hostText = (host: Host, now: number): string => {
   const {busy, warm, terminating, free, total} = host.slots
-  const seen = host.lastSeenAt === null ? 'never seen' : `seen ${formatAge(now - host.lastSeenAt)}`
+  const seen = host.lastSeenAt === null ? 'never seen' : `seen ${formatAgo(now - host.lastSeenAt)}`
   const schedulable = host.schedulable ? '' : ', cordoned'
   const disk =
     host.diskTotalBytes === null || host.diskFreeBytes === null
@@ -24,20 +24,25 @@ export const hostText = (host: Host, now: number): string => {
       : `${formatBytes(host.diskFreeBytes)} free of ${formatBytes(host.diskTotalBytes)}`
   return [
     `${host.name}  ${host.id}  ${host.architecture}  ${host.connection}${schedulable}, ${seen}`,
-    ...(host.drain
-      ? [`  drain   ${host.drain.buildsLeft} builds left${deadline(host, now)}${because(host.drain.reason)}`]
-      : []),
+    ...(host.drain ? [`  drain   ${drainText(host, host.drain, now)}`] : []),
     `  slots   ${total} total, ${busy} busy, ${warm} warm, ${terminating} terminating, ${free} free`,
     `  has     ${host.cpus} CPUs, ${formatBytes(host.memoryBytes)} memory, ${host.operatingSystem}, agent ${host.version}`,
     `  disk    ${disk}`,
     ...host.builders.map(({project, phase, build, since, fault}) => {
       const what = build ? ` (${build})` : ''
-      return `  builder ${project}${what} ${phase} for ${formatAge(now - since)}${fault ? `: ${fault}` : ''}`
+      return `  builder ${project}${what} ${phase} for ${formatDuration(now - since)}${fault ? `: ${fault}` : ''}`
     }),
   ].join('\n')
 }
 
-const deadline = ({drain}: Host, now: number): string =>
-  drain?.deadlineAt == null ? ', no deadline' : `, cancelled in ${formatAge(drain.deadlineAt - now)}`
-
-const because = (reason: string): string => (reason === '' ? '' : ` (${reason})`)
+const drainText = (
+  {slots}: Host,
+  {buildsLeft, deadlineAt, reason}: NonNullable<Host['drain']>,
+  now: number,
+): string => {
+  const {busy, warm, terminating} = slots
+  const because = reason === '' ? '' : ` (${reason})`
+  if (buildsLeft === 0) return `${busy + warm + terminating === 0 ? 'done' : 'no builds left'}${because}`
+  const limit = deadlineAt === null ? 'no deadline' : `cancelled in ${formatAge(Math.max(0, deadlineAt - now))}`
+  return `${count(buildsLeft, 'build')} left, ${limit}${because}`
+}

@@ -12,15 +12,16 @@ export const projectsCommand = (context: VerbContext) =>
     builder: (args) => withOutput(args).command(createCommand(context)).command(deleteCommand(context)),
     handler: async ({output}) => {
       const projects = await context.fleet().json<readonly Project[]>('GET', '/v1/projects')
-      await show(context, output, projects, () => projectsTable(projects, Date.now()))
+      await show(context, output, projects, (width) => projectsTable(projects, Date.now(), width))
     },
   })
 
-export const projectsTable = (projects: readonly Project[], now: number): string =>
+export const projectsTable = (projects: readonly Project[], now: number, width: number): string =>
   table(
     ['PROJECT', 'BUILDS', 'LAST', 'CACHE'],
     projects.map(({name, builds, lastBuildAt, cacheBytes}) => {
       const last = lastBuildAt === null ? '' : formatAge(now - lastBuildAt)
       return [name, String(builds), last, formatBytes(cacheBytes)]
     }),
+    {width, cut: ['PROJECT']},
   )

@@ -1,7 +1,8 @@
-import type {CreatedToken, CreateToken} from '@hearth/proto/api'
+import type {CreatedToken, CreateToken, Status} from '@hearth/proto/api'
 import {parseDuration} from '@hearth/proto/duration'
+import {checkProjectName} from '../build/project.ts'
 import {UsageError} from '../failures.ts'
-import {show, type VerbContext, verb, withOutput} from '../verb.ts'
+import {hinted, show, type VerbContext, verb, withOutput} from '../verb.ts'
 
 export const createCommand = (context: VerbContext) =>
   verb({
@@ -9,20 +10,31 @@ export const createCommand = (context: VerbContext) =>
     describe: 'Make a token; its text is shown this once',
     builder: (args) =>
       withOutput(args)
-        .option('kind', {choices: ['admin', 'project', 'join'] as const, default: 'project' as const})
-        .option('name', {type: 'string', default: '', describe: 'what people call it'})
-        .option('project', {
-          type: 'string',
-          array: true,
-          default: [] as string[],
-          describe: 'what it may build; may be repeated',
+        .option('kind', {
+          choices: ['project', 'admin', 'join'] as const,
+          default: 'project' as const,
+          describe: 'for builds of some projects, for everything, or to join one host',
         })
+        .option('name', {type: 'string', default: '', describe: 'what people call it'})
+        .option(
+          'project',
+          hinted({
+            type: 'string',
+            array: true,
+            default: [] as string[],
+            completes: 'projects',
+            describe: 'what it may build; may be repeated',
+          }),
+        )
         .option('trust', {
           choices: ['trusted', 'untrusted'] as const,
           describe: "untrusted: its builds don't change the cache",
         })
-        .option('expires', {type: 'string', describe: 'after this time, such as 90d'}),
+        .option('expires', hinted({type: 'string', value: 'TIME', describe: 'after this time, such as 90d'})),
     handler: async ({kind, name, project, trust, expires, output}) => {
+      if (kind === 'project' && project.length === 0)
+        throw new UsageError('what may it build? add --project NAME, or --kind admin or join for another kind of token')
+      for (const each of project) checkProjectName(each, '--project')
       const request: CreateToken = {
         kind,
         ...(name && {name}),
@@ -32,8 +44,21 @@ export const createCommand = (context: VerbContext) =>
       }
       const made = await context.fleet().json<CreatedToken>('POST', '/v1/tokens', request)
       await show(context, output, made, () => made.token)
+      if (output === 'table') await tellUse(kind, made.token, context)
     },
   })
+
+/** Said beside the token, which alone goes to stdout. */
+const tellUse = async (kind: CreateToken['kind'], token: string, {fleet, print}: VerbContext): Promise<void> => {
+  const {url} = await fleet().json<Status>('GET', '/v1/status')
+  print.note(kind === 'join' ? 'It joins one host, within an hour, and is shown this once.' : 'It is shown this once.')
+  if (kind !== 'join') return print.note(`To use it: export HEARTH_URL=${url} HEARTH_TOKEN=<the token>`)
+  if (!isLoopbackUrl(url)) return print.note(`On the host: hearth-agent --fleet ${url} --join ${token}`)
+  print.note('This fleet listens on loopback only: another machine can join once it was started anew with')
+  print.note(`--listen 0.0.0.0:${new URL(url).port}`)
+}
+
+const isLoopbackUrl = (url: string): boolean => /^http:\/\/(localhost|127\.|\[::1\])/.test(url)
 
 const durationOf = (text: string): number => {
   const durationMs = parseDuration(text)

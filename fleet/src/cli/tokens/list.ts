@@ -12,11 +12,11 @@ export const tokensCommand = (context: VerbContext) =>
     builder: (args) => withOutput(args).command(createCommand(context)).command(revokeCommand(context)),
     handler: async ({output}) => {
       const tokens = await context.fleet().json<readonly Token[]>('GET', '/v1/tokens')
-      await show(context, output, tokens, () => tokensTable(tokens, Date.now()))
+      await show(context, output, tokens, (width) => tokensTable(tokens, Date.now(), width))
     },
   })
 
-export const tokensTable = (tokens: readonly Token[], now: number): string =>
+export const tokensTable = (tokens: readonly Token[], now: number, width: number): string =>
   table(
     ['TOKEN', 'KIND', 'NAME', 'PROJECTS', 'TRUST', 'CREATED', 'STATE'],
     tokens.map((token) => [
@@ -28,6 +28,7 @@ export const tokensTable = (tokens: readonly Token[], now: number): string =>
       formatAge(now - token.createdAt),
       stateOf(token, now),
     ]),
+    {width, cut: ['NAME', 'PROJECTS']},
   )
 
 const stateOf = ({kind, revoked, usedAt, expiresAt}: Token, now: number): string => {

@@ -1,8 +1,8 @@
 import {setTimeout as sleep} from 'node:timers/promises'
-import type {Host} from '@hearth/proto/api'
 import type {HostId} from '@hearth/proto/ids'
 import type {Fleet, Principal} from '../../fleet.ts'
 import {InfrastructureError} from '../failures.ts'
+import {runningBuilds} from '../hosts/running-builds.ts'
 import type {Printer} from '../printer.ts'
 import type {StopRequests} from './stop-requests.ts'
 
@@ -68,10 +68,4 @@ const watchDrain = async (fleet: Fleet, id: HostId, print: Printer): Promise<voi
     if (text !== said) print.note(text)
     said = text
   }
-}
-
-/** `web (b-7f3), api (b-2aa)` */
-export const runningBuilds = ({builders, slots}: Pick<Host, 'builders' | 'slots'>): string => {
-  const named = builders.flatMap(({project, build}) => (build ? [`${project} (${build})`] : []))
-  return named.length > 0 ? named.join(', ') : `${slots.busy} ${slots.busy === 1 ? 'build' : 'builds'}`
 }
