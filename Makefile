@@ -26,7 +26,9 @@ setup-test:
 	@sh scripts/setup/main.sh test
 
 .PHONY: bundle
-bundle:
+bundle: build/hearth/program/hearth.mjs
+	@:
+build/hearth/program/hearth.mjs: scripts/bundle.ts pnpm-lock.yaml $(shell find agent/src fleet/src proto/src -type f)
 	@node scripts/bundle.ts
 
 .PHONY: demo
