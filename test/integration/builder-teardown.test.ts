@@ -17,7 +17,7 @@ describe.skipIf(unprivileged())('the teardown of a builder', () => {
   afterEach(async () => await rig.close())
 
   const imageOf = (copy: string) => `${rig.directory.path}/state/pool/copies/${copy}.img`
-  const loopOf = async (copy: string) => (await listLoopDevices()).find(({file}) => file === imageOf(copy))
+  const loopOf = async (copy: string) => listLoopDevices().find(({file}) => file === imageOf(copy))
 
   test('leaves nothing of it, while a builder that started later goes on with a build', async () => {
     const early = await rig.launch()

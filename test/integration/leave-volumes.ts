@@ -11,7 +11,7 @@ const copy = rig.newCopyId()
 await volumes.create(desired(copy), signal)
 const {device} = await volumes.attach(first(copy), signal)
 const {holder} = await rig.mount(device)
-const image = (await listLoopDevices()).find((each) => each.device === device)?.file
+const image = listLoopDevices().find((each) => each.device === device)?.file
 if (!image) throw new Error(`${device} has no image`)
 const path = dirname(dirname(dirname(dirname(image)))) // <test directory>/state/pool/copies/<copy>.img
 process.stdout.write(`${JSON.stringify({path, holder: Number(holder)})}\n`)

@@ -47,7 +47,7 @@ describe.skipIf(unprivileged())('volume pool', () => {
     await writeFile(`${pool.volumes}/kept`, 'x')
     await closeIt()
     expect(await mountPoints()).not.toContain(pool.volumes)
-    expect(await findLoopDevice(`${stateDirectory}/pool.img`)).toBeNull()
+    expect(findLoopDevice(`${stateDirectory}/pool.img`)).toBeNull()
     await openIt()
     expect(await readFile(`${pool.volumes}/kept`, 'utf8')).toBe('x')
   })
@@ -73,7 +73,7 @@ describe.skipIf(unprivileged())('volume pool', () => {
     const pool = await openIt()
     expect(await openIt()).toEqual(pool)
     expect((await mountPoints()).filter((each) => each === pool.volumes)).toHaveLength(1)
-    const devices = (await listLoopDevices()).filter(({file}) => file === `${stateDirectory}/pool.img`)
+    const devices = listLoopDevices().filter(({file}) => file === `${stateDirectory}/pool.img`)
     expect(devices).toHaveLength(1)
   })
 
@@ -86,9 +86,9 @@ describe.skipIf(unprivileged())('volume pool', () => {
 
   test('one that was attached but not mounted is mounted', async () => {
     await expect(openIt({run: without('mount')})).rejects.toThrow('planted')
-    expect(await findLoopDevice(`${stateDirectory}/pool.img`)).not.toBeNull()
+    expect(findLoopDevice(`${stateDirectory}/pool.img`)).not.toBeNull()
     await openIt()
-    expect((await listLoopDevices()).filter(({file}) => file === `${stateDirectory}/pool.img`)).toHaveLength(1)
+    expect(listLoopDevices().filter(({file}) => file === `${stateDirectory}/pool.img`)).toHaveLength(1)
   })
 
   test('after a power loss it is mounted again, with all that was synced', async () => {
@@ -108,7 +108,7 @@ describe.skipIf(unprivileged())('volume pool', () => {
     await writeFile(`${stateDirectory}/pool.img`, 'holiday pictures')
     await expect(openIt()).rejects.toThrow(PoolContentError)
     expect(await readFile(`${stateDirectory}/pool.img`, 'utf8')).toBe('holiday pictures')
-    expect(await findLoopDevice(`${stateDirectory}/pool.img`)).toBeNull()
+    expect(findLoopDevice(`${stateDirectory}/pool.img`)).toBeNull()
   })
 
   test('a foreign mount at its place is refused', async () => {

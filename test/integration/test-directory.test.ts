@@ -13,9 +13,9 @@ describe.skipIf(unprivileged())('test directories', () => {
     const {path, holder} = await killOnceReady<{path: string; holder: number}>(
       new URL('./leave-volumes.ts', import.meta.url),
     )
-    expect((await listLoopDevices()).filter(({file}) => file.startsWith(path))).toHaveLength(2)
+    expect(listLoopDevices().filter(({file}) => file.startsWith(path))).toHaveLength(2)
     await sweepTestDirectories()
-    expect((await listLoopDevices()).filter(({file}) => file.startsWith(path))).toEqual([])
+    expect(listLoopDevices().filter(({file}) => file.startsWith(path))).toEqual([])
     expect((await readMounts('self')).filter(({mountPoint}) => mountPoint.startsWith(path))).toEqual([])
     expect(await readFile(`/proc/${holder}/cmdline`, 'utf8').catch(() => '')).toBe('') // gone, or a zombie of init
     await expect(access(path)).rejects.toThrow('ENOENT')

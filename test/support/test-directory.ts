@@ -50,7 +50,7 @@ const removeAll = async (path: string): Promise<void> => {
 const removeOnce = async (path: string): Promise<boolean> => {
   const signal = AbortSignal.timeout(10_000)
   const mounts = (await readMounts('self')).filter((mount) => isBelow(mount.mountPoint, path)).reverse()
-  const devices = (await listLoopDevices()).filter(({file}) => isBelow(file, path))
+  const devices = listLoopDevices().filter(({file}) => isBelow(file, path))
   for (const {device} of devices) await unlessFailed(run(['losetup', '--detach', device], signal))
   for (const {mountPoint} of mounts) await unlessFailed(run(['umount', mountPoint], signal))
   return mounts.length + devices.length > 0

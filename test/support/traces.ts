@@ -51,7 +51,9 @@ const program = async (pid: string, path: string): Promise<readonly string[]> =>
 }
 
 const loopDevices = async (path: string): Promise<readonly string[]> =>
-  (await listLoopDevices()).filter(({file}) => file.startsWith(path)).map(({device, file}) => `${device} on ${file}`)
+  listLoopDevices()
+    .filter(({file}) => file.startsWith(path))
+    .map(({device, file}) => `${device} on ${file}`)
 
 const networks = async (directory: string): Promise<readonly string[]> => {
   const {prefix, table} = namesOf(directory)

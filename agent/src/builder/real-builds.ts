@@ -33,11 +33,14 @@ export const readLog = async (control: Control, refs: readonly string[], signal:
   return text.toString()
 }
 
-/** Deletes the records of all builds that have ended. Idempotent. */
-export const deleteRecords = async (control: Control, signal: AbortSignal): Promise<void> => {
-  for (const {record, type} of await control.history(signal)) {
-    if (!record || type !== 'COMPLETE') continue
-    await control.deleteRecord(record.Ref, signal).catch((error: unknown) => {
+/** The records of all builds that have ended. */
+export const endedRefs = async (control: Control, signal: AbortSignal): Promise<readonly string[]> =>
+  (await control.history(signal)).flatMap(({record, type}) => (record && type === 'COMPLETE' ? [record.Ref] : []))
+
+/** Deletes these records. Idempotent. */
+export const deleteRecords = async (control: Control, refs: readonly string[], signal: AbortSignal): Promise<void> => {
+  for (const ref of refs) {
+    await control.deleteRecord(ref, signal).catch((error: unknown) => {
       if (!(error instanceof DaemonCallError && error.notFound)) throw error
     })
   }

@@ -18,7 +18,7 @@ import {findDaemon, readProcess} from '../host/process.ts'
 import type {Run} from '../host/run.ts'
 import {ensureRuntimeTmpfs, releaseRuntimeTmpfs} from '../host/runtime-tmpfs.ts'
 import {type Connection, establishedConnections, killConnections} from '../host/sockets.ts'
-import {deleteRecords, readLog, readRecords} from './real-builds.ts'
+import {deleteRecords, endedRefs, readLog, readRecords} from './real-builds.ts'
 import {type ClientSigner, loadSigner, makeIdentity} from './real-certificates.ts'
 import {
   builderDirectory,
@@ -180,8 +180,10 @@ class Runtime implements RealRuntime {
     await this.#ask(builder, (control) => readLog(control, refs, signal))
 
   forgetRecords: BuilderRuntime['forgetRecords'] = async (builder, signal) => {
-    await this.#ask(builder, (control) => deleteRecords(control, signal))
+    const refs = await this.#ask(builder, (control) => endedRefs(control, signal))
+    if (refs.length === 0) return // no step has run that the kernel could have ended since the last mark
     await writeSecret(this.#directory(builder), 'memory-mark', String(this.#memoryMark(builder)))
+    await this.#ask(builder, (control) => deleteRecords(control, refs, signal))
   }
 
   #memoryMark(builder: BuilderId): number {

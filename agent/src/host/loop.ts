@@ -1,5 +1,5 @@
-import {constants} from 'node:fs'
-import {open, readdir, readFile} from 'node:fs/promises'
+import {constants, existsSync, readdirSync, readFileSync} from 'node:fs'
+import {open, readFile} from 'node:fs/promises'
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {Log} from '@hearth/proto/clock'
 import {deviceHolders} from './device-holders.ts'
@@ -14,15 +14,14 @@ export class DeviceBusyError extends Error {
 }
 
 /** Every loop device that has a file behind it, by sysfs only: no device and no file is touched (`losetup -a` would hang on a stuck one). */
-export const listLoopDevices = async (): Promise<readonly LoopDevice[]> => {
-  const names = (await readdir('/sys/block')).filter((name) => /^loop\d+$/.test(name))
-  const devices = await Promise.all(names.map(readLoopDevice))
-  return devices.filter((device) => device !== null)
-}
+export const listLoopDevices = (): readonly LoopDevice[] =>
+  readdirSync('/sys/block')
+    .filter((name) => /^loop\d+$/.test(name) && existsSync(`/sys/block/${name}/loop`))
+    .flatMap((name) => readLoopDevice(name) ?? [])
 
 /** The loop device that has this file behind it, null if none has. `file` is the absolute path without symbolic links. */
-export const findLoopDevice = async (file: string): Promise<LoopDevice | null> =>
-  (await listLoopDevices()).find((device) => device.file === file) ?? null
+export const findLoopDevice = (file: string): LoopDevice | null =>
+  listLoopDevices().find((device) => device.file === file) ?? null
 
 /**
  * Puts a loop device on the file and returns its path; on one that has a device already, returns that. Direct I/O, or else a warning
@@ -32,7 +31,7 @@ export const attachLoop = async (
   file: string,
   {run, log, signal}: {run: Run; log: Log; signal: AbortSignal},
 ): Promise<string> => {
-  const existing = await findLoopDevice(file)
+  const existing = findLoopDevice(file)
   if (existing) return existing.device
   const device = await losetup(file, {run, signal})
   const directIo = await readFile(`/sys/block/${device.slice('/dev/'.length)}/loop/dio`, 'utf8')
@@ -62,11 +61,11 @@ export const detachLoop = async (
 ): Promise<void> => {
   const deadline = performance.now() + waitMs
   for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 100)) {
-    const attached = await findLoopDevice(file)
+    const attached = findLoopDevice(file)
     if (!attached) return
     if (await opensExclusively(attached.device)) {
       await run(['losetup', '--detach', attached.device], signal)
-      if (!(await findLoopDevice(file))) return
+      if (!findLoopDevice(file)) return
     }
     if (performance.now() + pauseMs > deadline) throw await busy(attached)
     await sleep(pauseMs, undefined, {signal})
@@ -91,15 +90,13 @@ const busy = async ({device, number, file}: LoopDevice): Promise<DeviceBusyError
   return new DeviceBusyError(`${device} (${file}) is in use by ${named}`)
 }
 
-const readLoopDevice = async (name: string): Promise<LoopDevice | null> => {
+/** Null if it was taken off since it was listed (ENOENT, ENXIO or ENODEV). */
+const readLoopDevice = (name: string): LoopDevice | null => {
   try {
-    const [file, number] = await Promise.all([
-      readFile(`/sys/block/${name}/loop/backing_file`, 'utf8'),
-      readFile(`/sys/block/${name}/dev`, 'utf8'),
-    ])
-    return {device: `/dev/${name}`, number: number.trim(), file: file.replace(/\n$/, '').replace(/ \(deleted\)$/, '')}
+    const file = readFileSync(`/sys/block/${name}/loop/backing_file`, 'utf8')
+    const number = readFileSync(`/sys/block/${name}/dev`, 'utf8').trim()
+    return {device: `/dev/${name}`, number, file: file.replace(/\n$/, '').replace(/ \(deleted\)$/, '')}
   } catch (error) {
-    // ENOENT: nothing is behind it. ENXIO and ENODEV: it was taken off between readdir and here.
     if (error instanceof Error && 'code' in error && ['ENOENT', 'ENXIO', 'ENODEV'].includes(String(error.code)))
       return null
     throw error

@@ -94,7 +94,7 @@ const makeImage = async (image: string, {stateDirectory, run, log, signal}: Pool
 }
 
 const requireOurMount = async (mounted: Mount, {image, mountPoint}: Places): Promise<void> => {
-  const device = await findLoopDevice(image)
+  const device = findLoopDevice(image)
   if (mounted.fileSystem === 'xfs' && device?.number === mounted.device) return
   throw new PoolContentError(
     `${mountPoint} is a mount of ${mounted.source} (${mounted.fileSystem}), not of ${image}: unmount it, then start again`,
@@ -120,7 +120,7 @@ const mountAt = async (mountPoint: string): Promise<Mount | null> =>
   (await readMounts('self')).findLast((mount) => mount.mountPoint === mountPoint) ?? null
 
 const requireUnused = async (mountPoint: string): Promise<void> => {
-  const attached = (await listLoopDevices()).filter(({file}) => file.startsWith(`${mountPoint}/`))
+  const attached = listLoopDevices().filter(({file}) => file.startsWith(`${mountPoint}/`))
   if (attached.length === 0) return
   const devices = attached.map(({device, file}) => `${device} (${file})`).join(', ')
   throw new DeviceBusyError(`the volume pool ${mountPoint} is in use: attached are ${devices}`)

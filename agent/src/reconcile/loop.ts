@@ -8,6 +8,7 @@ import type {BuilderRuntime} from '../builder/runtime.ts'
 import type {Journal, JournalBuilder} from '../store/journal.ts'
 import type {VolumeAttacher} from '../volume/attacher.ts'
 import {IdleTimes} from './idle.ts'
+import {Kept} from './kept.ts'
 import {Nudge} from './nudge.ts'
 import {type Action, type PlanPolicy, plan} from './plan.ts'
 import {observedMessage, type Seen} from './report.ts'
@@ -24,8 +25,8 @@ export type LoopDeps = {
   readonly report: (observed: Observed) => void
 }
 
-const usageGoodForMs = 1000
 const settleMs = 20_000
+type Stored = Awaited<ReturnType<VolumeStore['usage']>>
 
 /**
  * Observe, plan, act, look again. Actions of one thing run one at a time; things are independent. A nudge makes it quick, a poll
@@ -38,10 +39,13 @@ export class ReconcileLoop {
   readonly #busy = new Map<string, Promise<void>>()
   readonly #failures = new Map<string, Failure>()
   #seen: Seen | null = null
-  #usage: {readonly value: HostUsage; readonly readAtMs: number} | null = null
+  readonly #usage: Kept<HostUsage>
+  readonly #stored: Kept<Stored>
 
   constructor(deps: LoopDeps) {
     this.#deps = deps
+    this.#usage = new Kept(() => deps.usage(), deps.clock)
+    this.#stored = new Kept((signal) => deps.volumes.usage(signal), deps.clock)
   }
 
   /** Something may have changed: look now. */
@@ -98,8 +102,8 @@ export class ReconcileLoop {
     const [builders, attached, stored, used] = await Promise.all([
       runtime.list(watchedBuilders(journal.builders()), signal),
       volumes.list(signal),
-      volumes.usage(signal),
-      this.#readUsage(),
+      this.#stored.get(signal),
+      this.#usage.get(signal),
     ])
     const seenBuilders = new Map(builders.map((builder) => [builder.builder, builder]))
     this.#idle.update(journal.builders(), seenBuilders, clock.monotonic())
@@ -114,16 +118,6 @@ export class ReconcileLoop {
     }
   }
 
-  /** Nothing is decided by it, so it may be a little old: a look should cost little. */
-  async #readUsage(): Promise<HostUsage> {
-    const {usage, clock} = this.#deps
-    const known = this.#usage
-    if (known && clock.monotonic() - known.readAtMs < usageGoodForMs) return known.value
-    const value = await usage()
-    this.#usage = {value, readAtMs: clock.monotonic()}
-    return value
-  }
-
   #begin(action: Action, signal: AbortSignal): void {
     const key = keyOf(action)
     const failed = this.#failures.get(key)
@@ -134,6 +128,7 @@ export class ReconcileLoop {
       .catch((error: unknown) => this.#failed(action, error, (before?.count ?? 0) + 1, signal))
       .finally(() => {
         this.#busy.delete(key)
+        if (!isOnLease(action)) this.#stored.drop()
         // What the act wrote down is said at once; the look that follows makes the rest right.
         if (this.#seen && !signal.aborted) this.#deps.report(observedMessage(this.#deps.journal, this.#seen))
         this.#nudge.now()
@@ -185,6 +180,10 @@ export class ReconcileLoop {
     return Math.max(10, Math.min(open ? policy.pollMs : policy.idlePollMs, ...retryMs))
   }
 }
+
+/** Leases come and go with nothing done to a volume. */
+const isOnLease = (action: Action): boolean =>
+  action.on === 'builder' && ['openLease', 'endLease', 'closeLease'].includes(action.do.type)
 
 /** Those whose clients matter: a lease goes on and nobody has said that it is over, or no fleet says what they are for. */
 const watchedBuilders = (rows: readonly JournalBuilder[]): ReadonlySet<BuilderId> =>

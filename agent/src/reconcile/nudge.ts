@@ -1,5 +1,8 @@
 import type {Clock} from '@hearth/proto/clock'
 
+/** Not an Error: one would be made, with its stack, at each nudge. */
+const woken = 'woken'
+
 /** Wakes one waiter early. A nudge that comes while nobody waits is kept for the next wait. */
 export class Nudge {
   #nudged = false
@@ -14,7 +17,7 @@ export class Nudge {
   async wait(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
     if (!this.#nudged && !signal.aborted) {
       const done = new AbortController()
-      const stop = (): void => done.abort()
+      const stop = (): void => done.abort(woken)
       this.#wake = stop
       signal.addEventListener('abort', stop, {once: true})
       await clock.sleep(ms, done.signal).catch(() => undefined)

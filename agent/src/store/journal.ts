@@ -5,7 +5,9 @@ import type {Desired} from '@hearth/proto/fleet-message'
 import type {BuilderId, BuildId, CopyId, Epoch, LeaseId, Revision, Term} from '@hearth/proto/ids'
 import type {ClientCertificate, Fault, Released} from '@hearth/proto/observed'
 
-// What this agent intends and has done, on disk before it is done. Every method is one durable transaction.
+// What this agent intends and has done, written down before it is done. Every method is one transaction, and survives the agent's
+// death. A power loss ends all builders of this host, and the fleet gives up what they held: it may also take the last of what
+// was written of them. Only epochs, what was formatted and the host's facts are synced to the disk at once, with all before them.
 // Invariants: an epoch of a copy never goes down; a (term, revision) never goes down; `released` is never taken back.
 
 /** One builder's row. The `…Intended` facts are written before the act, `startDone` after it. */
@@ -93,7 +95,7 @@ export const journalIn = (database: DatabaseSync): Journal => new SqliteJournal(
 export const openDatabase = (path: string): DatabaseSync => {
   const database = new DatabaseSync(path)
   try {
-    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;')
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;')
     const found = Number(database.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0)
     if (found > version) throw new JournalError(`${path} was written by a newer hearth-agent: upgrade this one`)
     if (found === 0) database.exec(`BEGIN EXCLUSIVE; ${schema} COMMIT`)
@@ -156,9 +158,9 @@ class SqliteJournal implements Journal {
     if (applied && (term < applied.term || (term === applied.term && revision < applied.revision))) return false
     const listed = new Map(desired.builders.map((builder) => [builder.builder, builder]))
     this.#transaction(() => {
-      this.setFact('applied', JSON.stringify({term, revision}))
-      this.setFact('copies', JSON.stringify(desired.copies))
-      this.setFact('generations', JSON.stringify(desired.generations))
+      this.#putFact('applied', JSON.stringify({term, revision}))
+      this.#putFact('copies', JSON.stringify(desired.copies))
+      this.#putFact('generations', JSON.stringify(desired.generations))
       for (const row of this.builders()) if (!listed.has(row.builder) && row.listed) this.#put({...row, listed: false})
       for (const builder of desired.builders) this.#put(this.#merge(builder))
     })
@@ -183,18 +185,16 @@ class SqliteJournal implements Journal {
   }
 
   claimEpoch(copy: CopyId, epoch: Epoch): boolean {
-    const {changes} = this.#database
-      .prepare(
-        'INSERT INTO copies (copy, epoch) VALUES (?, ?) ON CONFLICT (copy) DO UPDATE SET epoch = excluded.epoch WHERE excluded.epoch >= copies.epoch',
-      )
-      .run(copy, epoch)
-    return changes === 1
+    const claim = this.#database.prepare(
+      'INSERT INTO copies (copy, epoch) VALUES (?, ?) ON CONFLICT (copy) DO UPDATE SET epoch = excluded.epoch WHERE excluded.epoch >= copies.epoch',
+    )
+    return this.#durably(() => claim.run(copy, epoch).changes === 1)
   }
 
   wasFormatted = (copy: CopyId): boolean =>
     this.#database.prepare('SELECT formatted FROM copies WHERE copy = ?').get(copy)?.['formatted'] === 1
   noteFormatted(copy: CopyId): void {
-    this.#database.prepare('UPDATE copies SET formatted = 1 WHERE copy = ?').run(copy)
+    this.#durably(() => this.#database.prepare('UPDATE copies SET formatted = 1 WHERE copy = ?').run(copy))
   }
 
   addLog(log: PendingLog): void {
@@ -213,10 +213,10 @@ class SqliteJournal implements Journal {
     return row ? String(row['value']) : null
   }
   setFact(name: string, value: string): void {
-    this.#database.prepare('INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)').run(name, value)
+    this.#durably(() => this.#putFact(name, value))
   }
   resetApplied(): void {
-    this.#database.prepare("DELETE FROM facts WHERE name = 'applied'").run()
+    this.#durably(() => this.#database.prepare("DELETE FROM facts WHERE name = 'applied'").run())
   }
   close(): void {
     this.#database.close()
@@ -227,6 +227,20 @@ class SqliteJournal implements Journal {
       .prepare('INSERT OR REPLACE INTO builders (builder, row) VALUES (?, ?)')
       .run(row.builder, JSON.stringify(row))
     this.#builders.set(row.builder, row)
+  }
+
+  #putFact(name: string, value: string): void {
+    this.#database.prepare('INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)').run(name, value)
+  }
+
+  /** Synced to the disk with all that was written before: https://sqlite.org/pragma.html#pragma_synchronous */
+  #durably<Result>(write: () => Result): Result {
+    this.#database.exec('PRAGMA synchronous = FULL')
+    try {
+      return write()
+    } finally {
+      this.#database.exec('PRAGMA synchronous = NORMAL')
+    }
   }
 
   #transaction(work: () => void): void {

@@ -7,7 +7,7 @@ import {readCopy, requireFilesystem} from './local-content.ts'
 import {imageIdOf, type LocalPool} from './local-pool.ts'
 
 export const listAttached = async ({paths}: LocalPool): Promise<readonly AttachedCopy[]> =>
-  (await listLoopDevices()).flatMap(({device, file}) => {
+  listLoopDevices().flatMap(({device, file}) => {
     const id = imageIdOf(file, paths.copies)
     return id === null ? [] : [{copy: id as CopyId, device}]
   })
@@ -15,7 +15,7 @@ export const listAttached = async ({paths}: LocalPool): Promise<readonly Attache
 export const attach = async (request: AttachRequest, pool: LocalPool, signal: AbortSignal): Promise<AttachedCopy> => {
   const {copy, epoch, filesystem, mayFormat} = request
   const image = pool.paths.copy(copy)
-  const attached = await findLoopDevice(image)
+  const attached = findLoopDevice(image)
   const seen = await readEpochFile(pool.paths.epoch(copy))
   if (seen > epoch) throw new EpochFencedError(`copy ${copy} was attached under epoch ${seen}, newer than ${epoch}`)
   if (attached && seen > 0 && seen < epoch)

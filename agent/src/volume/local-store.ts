@@ -61,6 +61,6 @@ export const sweep = async ({paths, log}: LocalPool): Promise<void> => {
 }
 
 const requireDetached = async (copy: CopyId, image: string, act: string): Promise<void> => {
-  const attached = await findLoopDevice(image)
+  const attached = findLoopDevice(image)
   if (attached) throw new VolumeBusyError(`copy ${copy} can't be ${act}: it is attached as ${attached.device}`)
 }

@@ -15,7 +15,7 @@ export class Alarm {
   set(dueAt: number) {
     const earlier = dueAt < this.#dueAt
     this.#dueAt = dueAt
-    if (earlier) this.#sleeper?.abort()
+    if (earlier) this.#sleeper?.abort('woken') // no Error, which would be made with its stack
   }
 
   /** Resolves when it is due. Rejects with the signal's reason. */
