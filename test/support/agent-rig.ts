@@ -37,6 +37,8 @@ export type AgentRigOptions = {
   readonly policy?: Partial<AgentDeps['policy']>
   readonly tools?: Partial<HostOptions['tools']>
   readonly answerMs?: number
+  /** Where clients reach builders; default: at the loopback address. */
+  readonly address?: string
 }
 
 const patientPolicy = {
@@ -53,7 +55,7 @@ export const hostOptions = (directory: TestDirectory, more: AgentRigOptions = {}
   stateDir: join(directory.path, 'state'),
   slots: 0, // no spares: what is seen of a builder is its own
   tools: {buildkitd: tools.buildkitd, runc: tools.runc, ...more.tools},
-  advertise: {address: '127.0.0.1', serverName: 'hearth-builder'},
+  advertise: {address: more.address ?? '127.0.0.1', serverName: 'hearth-builder'},
   builderSubnet: '10.216.0.0/16',
   answerMs: more.answerMs ?? 15_000,
   clock: realClock,
@@ -83,8 +85,12 @@ export const makeAgent = (host: OpenHost, more: Pick<AgentDeps, 'dial'> & Partia
     ...more,
   })
 
-export const makeAgentRig = async (options: AgentRigOptions = {}): Promise<AgentRig> => {
-  const directory = await makeTestDirectory()
+export const makeAgentRig = async (
+  options: AgentRigOptions = {},
+  directory: TestDirectory | null = null,
+): Promise<AgentRig> => await rigIn(directory ?? (await makeTestDirectory()), options)
+
+const rigIn = async (directory: TestDirectory, options: AgentRigOptions): Promise<AgentRig> => {
   const fleet = new ScriptedFleet()
   const stop = new AbortController()
   const acts: string[] = []
@@ -103,10 +109,11 @@ export const makeAgentRig = async (options: AgentRigOptions = {}): Promise<Agent
     builders.push(builder)
     return builder
   }
-  const runtimeDir = join(directory.path, 'state/run')
+  const {stateDir} = hostOptions(directory)
+  const runtimeDir = join(stateDir, 'run')
   const traces = async (of: readonly BuilderOnAgent[] = builders) =>
     await tracesOf({
-      ...{path: directory.path, runtimeDir},
+      ...{path: stateDir, runtimeDir},
       builders: of.map(({builder}) => builder),
     })
   return {

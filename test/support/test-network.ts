@@ -11,6 +11,10 @@ import type {TestDirectory} from './test-directory.ts'
 export type TestNetwork = {
   /** Where builders and this machine reach what listens in it. */
   readonly address: string
+  /** This machine's own address in it. */
+  readonly hostAddress: string
+  /** Gives it another address, and this machine the way there. */
+  alsoAt(address: string): Promise<void>
   /** Starts a program in it, which ends with the test directory at the latest. */
   start(argv: readonly [file: string, ...args: string[]]): Started
 }
@@ -32,7 +36,21 @@ export const makeTestNetwork = async (directory: TestDirectory): Promise<TestNet
   for (const change of ['link set lo up', `addr add ${address}/30 dev eth0`, 'link set eth0 up'])
     await run([...inside, 'ip', ...change.split(' ')], signal)
   const environment = {...process.env, ...directory.environment}
-  return {address, start: ([file, ...args]) => startProgram('nsenter', [inside[1], file, ...args], {environment})}
+  return {
+    address,
+    hostAddress,
+    alsoAt: async (other) => {
+      if (!other.includes(':')) {
+        await run([...inside, 'ip', 'addr', 'add', other, 'dev', 'eth0'], signal)
+        return void (await run(['ip', 'route', 'add', other, 'via', address, 'dev', name], signal))
+      }
+      // this machine's other IPv6 addresses are none that the namespace knows a way to
+      const ours = other.replace(/[^:]*$/, '1')
+      await run([...inside, 'ip', 'addr', 'add', `${other}/112`, 'dev', 'eth0', 'nodad'], signal)
+      await run(['ip', 'addr', 'add', `${ours}/112`, 'dev', name, 'nodad'], signal)
+    },
+    start: ([file, ...args]) => startProgram('nsenter', [inside[1], file, ...args], {environment}),
+  }
 }
 
 /** Several runs of tests may look for one at a time, so each begins elsewhere. */
