@@ -93,6 +93,8 @@ export class ReconcileLoop {
       idle: this.#idle.at(clock.monotonic()),
       policy,
     })
+    const wanted = new Set(actions.map(keyOf))
+    for (const key of this.#failures.keys()) if (!wanted.has(key)) this.#failures.delete(key)
     // What an action changed while we looked was seen half: its end nudges another look.
     for (const action of actions) if (!underWay.has(keyOf(action))) this.#begin(action, signal)
   }
