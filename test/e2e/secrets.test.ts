@@ -1,12 +1,10 @@
 import {randomUUID} from 'node:crypto'
 import {mkdir, readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import type {Host} from '@hearth/proto/api'
-import type {BuilderId} from '@hearth/proto/ids'
 import {describe, expect, it} from 'vitest'
 import {volumeOf} from '../support/builders.ts'
 import {makeDebianLayout} from '../support/debian-base.ts'
-import {type Hearth, lastBuild} from '../support/hearth.ts'
+import {builderOf, lastBuild} from '../support/hearth.ts'
 import {unprivileged} from '../support/privileged.ts'
 import {startProgram} from '../support/program.ts'
 import {sharedHearth} from '../support/shared-hearth.ts'
@@ -36,13 +34,6 @@ const filesWith = async (text: string, directory: string): Promise<string> => {
   const {code, stdout, stderr} = await startProgram('grep', ['-rlF', ...skipped, '-e', text, directory], {}).ended
   expect([0, 1], stderr).toContain(code)
   return stdout
-}
-
-const builderOf = async (hearth: Hearth): Promise<BuilderId> => {
-  const [host] = await hearth.json<readonly Host[]>('hosts')
-  const [builder] = host?.builders ?? []
-  if (!builder) throw new Error('no builder is there')
-  return builder.id as BuilderId
 }
 
 describe.skipIf(unprivileged())('a project with secrets', () => {

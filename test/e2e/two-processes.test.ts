@@ -1,95 +1,97 @@
-import {readFile} from 'node:fs/promises'
-import {join} from 'node:path'
-import type {Build, CreatedToken, Host} from '@hearth/proto/api'
+import type {Build, Host} from '@hearth/proto/api'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
-import {type Hearth, hearthIn, makeContext} from '../support/hearth.ts'
+import {daemonOf} from '../support/builders.ts'
+import {builderOf, lastBuild, makeContext} from '../support/hearth.ts'
 import {unprivileged} from '../support/privileged.ts'
-import type {Started} from '../support/program.ts'
 import {makeTestDirectory, type TestDirectory} from '../support/test-directory.ts'
+import {startTwoProcesses, type TwoProcesses} from '../support/two-processes.ts'
 
 let directory: TestDirectory
-let hearth: Hearth
-let programs: Started[]
-beforeEach(async () => {
-  directory = await makeTestDirectory()
-  hearth = hearthIn(directory)
-  programs = []
-})
-afterEach(async () => {
-  for (const {pid} of programs) end(pid, 'SIGTERM')
-  await Promise.all(programs.map(({ended}) => ended))
-  await directory.remove()
-})
+let both: TwoProcesses
 
-const end = (pid: number, signal: NodeJS.Signals): void => {
-  try {
-    process.kill(-pid, signal)
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
-  }
-}
-
-const fleetDir = () => join(directory.path, 'fleet')
-
-const startFleet = async (listen: string): Promise<string> => {
-  const fleet = hearth.program('fleet/bin/hearth-fleet', ['--listen', listen, '--state-dir', fleetDir()])
-  programs.push(fleet)
-  const said = await fleet.said(/"url":"[^"]+"/)
-  return (JSON.parse(`{${said}}`) as {url: string}).url
-}
-
-const startAgent = (url: string, ...more: readonly string[]): Started => {
-  const agent = hearth.program('agent/bin/hearth-agent', [
-    '--fleet',
-    url,
-    '--state-dir',
-    join(directory.path, 'agent'),
-    '--name',
-    'h1',
-    ...more,
-  ])
-  programs.push(agent)
-  return agent
-}
-
-const connect = async (url: string) => {
-  process.env['HEARTH_URL'] = url
-  process.env['HEARTH_TOKEN'] = (await readFile(join(fleetDir(), 'admin-token'), 'utf8')).trim()
-  hearth = hearthIn(directory)
-}
-afterEach(() => {
-  delete process.env['HEARTH_URL']
-  delete process.env['HEARTH_TOKEN']
-})
+const createProject = async (name: string) => expect((await both.hearth.run('projects', 'create', name)).code).toBe(0)
+const slots = async () => (await both.hearth.json<readonly Host[]>('hosts'))[0]?.slots
 
 describe.skipIf(unprivileged())('hearth-fleet and hearth-agent', () => {
-  it('join by a token, build, and go on after either was killed', async () => {
-    const url = await startFleet('127.0.0.1:0')
-    await connect(url)
-    const {token} = await hearth.json<CreatedToken>('tokens', 'create', '--kind', 'join')
-    const agent = startAgent(url, '--join', token)
-    await agent.said(/connected to the fleet/)
-    expect(await hearth.json<readonly Host[]>('hosts')).toMatchObject([{name: 'h1', connection: 'online'}])
+  beforeEach(async () => {
+    directory = await makeTestDirectory()
+    both = await startTwoProcesses(directory)
+  })
+  afterEach(async () => {
+    await both.stop()
+    await directory.remove()
+  })
 
-    const context = await makeContext(directory, 'web', ['RUN sleep 5 && echo done > /out'])
+  it('take builds of known projects on a host that joined, and none once it is drained', async () => {
+    const {hearth} = both
+    expect(await hearth.json<readonly Host[]>('hosts')).toMatchObject([{name: 'h1', connection: 'online'}])
+    const context = await makeContext(directory, 'web', ['RUN echo done >/out'])
     const unknown = await hearth.run('build', context, '--project', 'web')
     expect(unknown.stderr).toMatch(/there is no project web/)
-    expect((await hearth.run('projects', 'create', 'web')).code).toBe(0)
-
-    const build = hearth.start('build', context, '--project', 'web')
-    await build.said(/sleep 5/)
-    end(agent.pid, 'SIGKILL')
-    await agent.ended
-    await startAgent(url).said(/connected to the fleet/)
-    expect((await build.ended).code).toBe(0)
-    const state = async () => (await hearth.json<readonly Build[]>('builds'))[0]?.state
-    await expect.poll(state, {timeout: 30_000}).toBe('succeeded')
+    await createProject('web')
+    const built = await hearth.run('build', context, '--project', 'web')
+    expect(built.stderr).toMatch(/^web · amd64 · h1 · no cache yet/)
+    expect(built.code).toBe(0)
 
     await hearth.run('drain', 'h1')
-    const [host] = await hearth.json<readonly Host[]>('hosts')
-    expect(host?.schedulable).toBe(false)
+    expect(await hearth.json<readonly Host[]>('hosts')).toMatchObject([{schedulable: false}])
+    await expect.poll(slots, {timeout: 30_000}).toMatchObject({free: 2})
+  })
+
+  it('go on when the agent is killed in mid-build, and so does the daemon', async () => {
+    const {hearth} = both
+    await createProject('web')
+    const context = await makeContext(directory, 'web', ['RUN sleep 5 && echo done >/out'])
+    const build = hearth.start('build', context, '--project', 'web')
+    await build.said(/sleep 5/)
+    const builder = await builderOf(hearth)
+    const daemon = await daemonOf(builder)
+    await both.killAgent()
+    await both.startAgent()
+    expect((await build.ended).code).toBe(0)
     await expect
-      .poll(async () => (await hearth.json<readonly Host[]>('hosts'))[0]?.slots, {timeout: 30_000})
-      .toMatchObject({free: 2})
+      .poll(async () => await lastBuild(hearth), {timeout: 30_000})
+      .toMatchObject({
+        state: 'succeeded',
+        leases: [{steps: {total: 3, cached: 0}}],
+      })
+
+    const failing = await makeContext(directory, 'failing', ['RUN exit 7'])
+    const failed = await hearth.run('build', failing, '--project', 'web')
+    expect(failed.stderr).toMatch(/^web · amd64 · h1 · cache: .*warm$/m)
+    expect(failed.stderr).toMatch(/failed in step 3\/3 \(your RUN exited 7\)/)
+    expect(await builderOf(hearth)).toBe(builder)
+    expect(await daemonOf(builder)).toEqual(daemon)
+    expect((await hearth.run('build', context, '--project', 'web')).stderr).toMatch(/3 of 3 steps cached/)
+  })
+
+  it('go on when the fleet is killed in mid-build', async () => {
+    const {hearth} = both
+    await createProject('web')
+    const context = await makeContext(directory, 'web', ['RUN sleep 5 && echo done >/out'])
+    const build = hearth.start('build', context, '--project', 'web', '-o', `${directory.path}/out`)
+    await build.said(/sleep 5/)
+    await both.killFleet()
+    await both.startFleet()
+    const {code, stderr} = await build.ended
+    expect(stderr).toMatch(/built in .* · 0 of 3 steps cached/)
+    expect(code).toBe(0)
+    expect(await hearth.json<readonly Build[]>('builds')).toMatchObject([
+      {state: 'succeeded', leases: [{outcome: 'succeeded', steps: {total: 3, cached: 0}}]},
+    ])
+  })
+
+  it('tell a build that ended while the fleet was away how it went', async () => {
+    const {hearth} = both
+    await createProject('web')
+    const context = await makeContext(directory, 'web', ['RUN sleep 2 && exit 7'])
+    const build = hearth.start('build', context, '--project', 'web')
+    await build.said(/sleep 2/)
+    await both.killFleet()
+    await build.said(/exit code: 7/)
+    await both.startFleet()
+    const {code, stderr} = await build.ended
+    expect(stderr).toMatch(/failed in step 3\/3 \(your RUN exited 7\)/)
+    expect(code).toBe(1)
   })
 })

@@ -1,6 +1,7 @@
 import {copyFile, mkdir, readdir, readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import type {Build} from '@hearth/proto/api'
+import type {Build, Host} from '@hearth/proto/api'
+import type {BuilderId} from '@hearth/proto/ids'
 import {type Ended, type Started, type Surroundings, startProgram} from './program.ts'
 import type {TestDirectory} from './test-directory.ts'
 
@@ -66,6 +67,14 @@ export const lastBuild = async (hearth: Hearth): Promise<Build> => {
   const [last] = await hearth.json<readonly Build[]>('builds')
   if (!last) throw new Error('no build is on record')
   return last
+}
+
+/** The only builder of the only host. */
+export const builderOf = async (hearth: Hearth): Promise<BuilderId> => {
+  const [host] = await hearth.json<readonly Host[]>('hosts')
+  const [builder, ...others] = host?.builders ?? []
+  if (!builder || others.length > 0) throw new Error(`there are ${host?.builders.length ?? 0} builders, not one`)
+  return builder.id as BuilderId
 }
 
 /** The process of `hearth up` of one state directory; killed without a word. */

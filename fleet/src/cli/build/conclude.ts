@@ -1,7 +1,9 @@
 import {lstatSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {setTimeout as sleep} from 'node:timers/promises'
 import type {Build} from '@hearth/proto/api'
 import type {Architecture} from '@hearth/proto/common'
-import {exitCodes} from '../failures.ts'
+import {exitCodes, FleetUnreachableError} from '../failures.ts'
+import type {FleetHttp} from '../http.ts'
 import type {Printer} from '../printer.ts'
 import type {DockerLoad} from './docker-load.ts'
 import {type Follower, isFinal} from './follower.ts'
@@ -27,6 +29,7 @@ type Ending = {
 type Surroundings = {readonly print: Printer; readonly signal: AbortSignal}
 
 const verdictWithinMs = 20_000
+const nudgeAgainMs = 500
 
 /** Hears the fleet's word on how the build ended, hands out ids and metadata, says the last lines. Returns the exit code. */
 export const conclude = async (ending: Ending, {print, signal}: Surroundings): Promise<number> => {
@@ -61,13 +64,28 @@ const verdict = async ({run: {fleet}, follower}: Ending, signal: AbortSignal): P
   const bounded = AbortSignal.any([signal, AbortSignal.timeout(verdictWithinMs)])
   const {latest} = follower
   if (!latest || isFinal(latest)) return latest
-  // A lost nudge costs seconds, not the verdict: the fleet sees the end by itself.
-  fleet.json('POST', `/v1/builds/${latest.id}/finish`, {}, bounded).catch(() => undefined)
+  const heard = new AbortController()
+  void finish(fleet, latest.id, AbortSignal.any([bounded, heard.signal]))
   try {
     return await follower.until(isFinal, bounded)
   } catch {
     signal.throwIfAborted()
     return follower.latest // the fleet is silent: what buildctl said is all that is known
+  } finally {
+    heard.abort()
+  }
+}
+
+/** Until it is heard, as the fleet may be restarting. Without it the verdict comes, but only once the agent misses the client. */
+const finish = async (fleet: FleetHttp, id: string, signal: AbortSignal): Promise<void> => {
+  while (!signal.aborted) {
+    try {
+      await fleet.json('POST', `/v1/builds/${id}/finish`, {}, signal)
+      return
+    } catch (error) {
+      if (!(error instanceof FleetUnreachableError)) return // heard and refused, or over
+    }
+    await sleep(nudgeAgainMs, undefined, {signal}).catch(() => undefined)
   }
 }
 

@@ -3,7 +3,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import type {Build, BuildLease} from '@hearth/proto/api'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
-import {InterruptedError} from '../failures.ts'
+import {FleetUnreachableError, InterruptedError} from '../failures.ts'
 import {fakePrinter} from '../fake-printer.ts'
 import {fakeBuild, fakeLease} from './fake-build.ts'
 import {type FakeFleetHttp, fakeFleetHttp} from './fake-fleet-http.ts'
@@ -122,6 +122,20 @@ describe('runBuild', () => {
     const {code, print} = await start(fleetThatEnds(end), `exit ${exit}`)
     expect(await code).toBe(expected)
     expect(print.err.at(-1)).toBe(line)
+  })
+
+  it('says that it is done again to a fleet that did not hear it', async () => {
+    let deaf = true
+    const fleet = fakeFleetHttp(({path}, self) => {
+      if (path === '/v1/builds') self.change(running)
+      if (!path.endsWith('/finish')) return
+      if (!deaf) return self.change(ended({state: 'succeeded'}))
+      deaf = false
+      throw new FleetUnreachableError('no Hearth', {refused: true})
+    })
+    const {code} = await start(fleet, 'exit 0')
+    expect(await code).toBe(0)
+    expect(fleet.asked.filter(({path}) => path.endsWith('/finish'))).toHaveLength(2)
   })
 
   it('ends at once with a build that ended before it had a builder', async () => {
