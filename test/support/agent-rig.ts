@@ -51,7 +51,7 @@ const patientPolicy = {
 }
 
 /** Where a rig's agent keeps its things; one subnet for each process that tests. */
-export const hostOptions = (directory: TestDirectory, more: AgentRigOptions = {}): HostOptions => ({
+export const hostOptions = (directory: Pick<TestDirectory, 'path'>, more: AgentRigOptions = {}): HostOptions => ({
   stateDir: join(directory.path, 'state'),
   slots: 0, // no spares: what is seen of a builder is its own
   tools: {buildkitd: tools.buildkitd, runc: tools.runc, ...more.tools},
@@ -112,10 +112,7 @@ const rigIn = async (directory: TestDirectory, options: AgentRigOptions): Promis
   const {stateDir} = hostOptions(directory)
   const runtimeDir = join(stateDir, 'run')
   const traces = async (of: readonly BuilderOnAgent[] = builders) =>
-    await tracesOf({
-      ...{path: stateDir, runtimeDir},
-      builders: of.map(({builder}) => builder),
-    })
+    await tracesOf({...{path: stateDir, runtimeDir}, builders: of.map(({builder}) => builder)})
   return {
     directory,
     fleet,
@@ -152,7 +149,7 @@ const rigIn = async (directory: TestDirectory, options: AgentRigOptions): Promis
 }
 
 /** Every builder ends, and is forgotten once it is released. */
-const endAll = async (fleet: ScriptedFleet): Promise<void> => {
+export const endAll = async (fleet: ScriptedFleet): Promise<void> => {
   const {builders, copies} = fleet.wanted
   const ending = builders.map((each) => ({
     ...each,
