@@ -1,4 +1,4 @@
-import type {FakeRandom} from '@hearth/fleet/fakes/fake-clock'
+import type {FakeRandom} from '@hearth/proto/fake-clock'
 import type {Entry} from './log.ts'
 import type {Network} from './network.ts'
 import type {VirtualTime} from './time.ts'

@@ -1,5 +1,5 @@
-import {FakeRandom} from '@hearth/fleet/fakes/fake-clock'
 import {defaultPolicy} from '@hearth/fleet/policy'
+import {FakeRandom} from '@hearth/proto/fake-clock'
 import {Client} from './client.ts'
 import {FleetPlace} from './fleet-place.ts'
 import type {Ground} from './ground.ts'

@@ -1,6 +1,7 @@
 import type {Build, CreateBuild} from '@hearth/proto/api'
 import type {Log} from '@hearth/proto/clock'
 import type {Architecture} from '@hearth/proto/common'
+import {FakeClock, FakeRandom} from '@hearth/proto/fake-clock'
 import {createFleet} from '../core.ts'
 import type {FleetEvent} from '../event.ts'
 import type {Fleet, Principal} from '../fleet.ts'
@@ -8,7 +9,6 @@ import {defaultPolicy, type Policy} from '../policy.ts'
 import {openSqliteStore} from '../store/sqlite.ts'
 import type {Store} from '../store/store.ts'
 import {FakeAgent} from './fake-agent.ts'
-import {FakeClock, FakeRandom} from './fake-clock.ts'
 
 export const admin: Principal = {actor: 'ada', tokenId: 't1', kind: 'admin', projects: null, trust: 'trusted'}
 

@@ -1,4 +1,4 @@
-import type {Clock, Random} from '@hearth/proto/clock'
+import type {Clock, Random} from './clock.ts'
 
 type Sleeper = {readonly dueAt: number; readonly wake: () => void}
 
