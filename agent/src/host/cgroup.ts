@@ -2,19 +2,24 @@ import {existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSy
 import {join} from 'node:path'
 import type {Mount} from './mountinfo.ts'
 
-// A builder's group is /hearth/NAME in every mounted hierarchy (v2, v1 or both), with two children: `daemon` for buildkitd and
-// what it runs itself, `steps` for RUN steps. No process is in a group that has children, as v2 demands. All calls here are
-// synchronous: these files live in the kernel and never wait for a disk.
+// A builder's group is /hearth/NAME in each hierarchy (v2, v1 or both) that limits it or can kill it whole, with two children:
+// `daemon` for buildkitd and what it runs itself, `steps` for RUN steps. No process is in a group that has children, as v2 demands.
+// To move a process into a group takes the kernel 1 to 20 ms, so a builder joins no others; what runc makes for steps in these, below
+// the same path, is removed with it. All calls here are synchronous: these files live in the kernel and never wait for a disk.
 
 export type CgroupLimits = {readonly cpuWeight: number; readonly memoryBytes: number}
 
-/** Mount points of the cgroup hierarchies that show their root, one for each hierarchy. */
+/** Files in a hierarchy's root, by which it limits memory or processor time (v1), or does both and kills (v2). */
+const usefulFiles = ['memory.limit_in_bytes', 'cpu.shares', 'cgroup.controllers']
+const isUseful = (hierarchy: string): boolean => usefulFiles.some((file) => existsSync(join(hierarchy, file)))
+
+/** Mount points of the cgroup hierarchies that show their root, one for each hierarchy; those that builders join come first. */
 export const cgroupHierarchies = (mounts: readonly Mount[]): readonly string[] => {
   const byDevice = new Map<string, string>()
   for (const {device, root, mountPoint, fileSystem} of mounts)
     if ((fileSystem === 'cgroup' || fileSystem === 'cgroup2') && root === '/' && !byDevice.has(device))
       byDevice.set(device, mountPoint)
-  return [...byDevice.values()]
+  return [...byDevice.values()].toSorted((a, b) => Number(isUseful(b)) - Number(isUseful(a)))
 }
 
 /** The path of the group for steps, as buildkitd's `defaultCgroupParent` wants it. */
@@ -32,7 +37,7 @@ export const cpuShares = (weight: number): number => Math.max(2, Math.round((wei
 
 /** Makes a builder's groups, limited; returns the directories that its first process must join. Idempotent. */
 export const createCgroups = (hierarchies: readonly string[], name: string, limits: CgroupLimits): readonly string[] =>
-  hierarchies.map((hierarchy) => {
+  hierarchies.filter(isUseful).map((hierarchy) => {
     const parent = join(hierarchy, 'hearth')
     const builder = join(parent, name)
     for (const group of [parent, builder]) makeGroup(group)
