@@ -105,6 +105,7 @@ const solve = async (lease: BuildLease, build: Build, solving: Solving): Promise
         ...solveArguments({...plan.solve(lease.architecture), metadataFile}),
       ],
       load,
+      scratch,
       prefix: plan.architectures.length > 1 ? (line) => print.note(`${lease.architecture} │ ${line}`) : null,
     },
     AbortSignal.any([signal, stop.signal]),
