@@ -162,6 +162,10 @@ describe('the end of a build that did not succeed', () => {
     const build = fakeBuild({state: 'infrastructure', reason: 'host went away'})
     expect(endedLine(build)).toBe("Hearth's fault, not yours: host went away · run it again")
     expect(endedLine({...build, reason: null})).toBe("Hearth's fault, not yours: the builder is gone · run it again")
+    const unserved = fakeLease({architecture: 'arm64', outcome: 'infrastructure'})
+    expect(endedLine({...build, reason: 'no host has arm64: add one', leases: [unserved]})).toBe(
+      "Hearth's fault, not yours: no host has arm64: add one",
+    )
   })
 
   it('says who cancelled it, and why', () => {

@@ -81,8 +81,10 @@ export const resultLines = ({loaded, pushed, written, makesImage, usesStdout, lo
 export const endedLine = (build: Build): string => {
   const lease = build.leases.find(({outcome}) => outcome === build.state) ?? build.leases[0]
   const reason = firstLine(build.reason ?? lease?.reason ?? null)
-  if (build.state === 'infrastructure')
-    return `Hearth's fault, not yours: ${reason ?? 'the builder is gone'} · run it again`
+  if (build.state === 'infrastructure') {
+    const unserved = lease?.outcome === 'infrastructure' && lease.host === null // then the reason says what to do
+    return `Hearth's fault, not yours: ${reason ?? 'the builder is gone'}${unserved ? '' : ' · run it again'}`
+  }
   if (build.state === 'cancelled') return `build ${build.id}${reason ? `: ${reason}` : ' was cancelled'}`
   const which = build.leases.length > 1 && lease ? ` on ${lease.architecture}` : ''
   return `build ${build.id} failed${which}${failure(lease?.failedStep ?? null, reason)} · hearth logs ${build.id}`
