@@ -1,11 +1,13 @@
 import {existsSync, readFileSync} from 'node:fs'
 import {hostname} from 'node:os'
 import {delimiter, join, resolve} from 'node:path'
+import type {Log} from '@hearth/proto/clock'
 import {ConfigError} from '@hearth/proto/config-file'
 import {parseDuration} from '@hearth/proto/duration'
 import {realClock, realRandom} from '@hearth/proto/real-clock'
 import {pino} from 'pino'
 import manifest from '../package.json' with {type: 'json'}
+import type {Agent} from './agent.ts'
 import {hostIdentity} from './channel/real-join.ts'
 import {type AgentConfig, agentConfig} from './config.ts'
 import {askForDrain} from './drain/real-ask.ts'
@@ -15,7 +17,7 @@ import {run} from './host/run.ts'
 import {hostFailure} from './host-failure.ts'
 import {type AgentOptions, runAgent} from './real-agent.ts'
 import {type DrainFlags, helpOf, parseFlags, type RunFlags} from './real-flags.ts'
-import {openHost} from './real-host.ts'
+import {type OpenHost, openHost} from './real-host.ts'
 
 const {version} = manifest
 const exitCodes = {done: 0, usage: 2, infrastructure: 3} as const
@@ -60,17 +62,26 @@ const serve = async (config: AgentConfig, flags: RunFlags): Promise<number> => {
     },
     stop.signal,
   )
+  const agents: Agent[] = []
   try {
-    await runAgent(options, host, stop.signal)
+    await runAgent({...options, onAgent: (agent) => void agents.push(agent)}, host, stop.signal)
+    if (agents.at(-1)?.draining) await putAway(host, options.log)
   } catch (error) {
-    await host
-      .release(AbortSignal.timeout(putAwayWithinMs))
-      .catch((err: unknown) => options.log.warn({err}, 'could not put all away'))
+    await putAway(host, options.log)
     throw error
   } finally {
     host.close()
   }
   return exitCodes.done
+}
+
+/** What outlives an agent is for the next one; a drained host, or one that could not start, may never have a next one. */
+const putAway = async (host: OpenHost, log: Log): Promise<void> => {
+  try {
+    await host.release(AbortSignal.timeout(putAwayWithinMs))
+  } catch (err) {
+    log.warn({err}, 'could not put all away')
+  }
 }
 
 const agentOptions = (config: AgentConfig, fleetUrl: string, flags: RunFlags): AgentOptions => ({

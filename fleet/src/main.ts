@@ -73,7 +73,7 @@ const tellFirstSteps = ({url, adminToken}: RunningFleet): void => {
   const steps = [
     `admin token: in ${adminToken.path} (mode 0600)`,
     `to use it: export HEARTH_URL=${url} HEARTH_TOKEN="$(cat ${adminToken.path})"`,
-    ...addHostText({url, address: null, restart: (listen) => `hearth-fleet --listen ${listen}`}),
+    ...addHostText({url, restart: (listen) => `hearth-fleet --listen ${listen}`}),
   ]
   process.stderr.write(`${steps.join('\n')}\n`)
 }

@@ -16,6 +16,13 @@ key() {
 }
 
 # link PROGRAM NAME
+# Whoever may read this checkout may build with it, though the cache of root, who set it up, is closed to others: so what every user
+# runs is a hard link, where the cache lies on the same file system.
 link() {
+  case $2:$1 in
+  node:"$cache"/* | buildctl:"$cache"/*)
+    ln -f "$(readlink -f "$1")" "$toolchain/bin/$2.partial" 2>/dev/null && mv -f "$toolchain/bin/$2.partial" "$toolchain/bin/$2" && return
+    ;;
+  esac
   ln -sfn "$1" "$toolchain/bin/$2"
 }

@@ -81,7 +81,7 @@ const askFleet = async ({stateDir, fleetUrl, reason, deadlineMs, say}: AskDrain)
     if (left === 0) say('asked the fleet to drain this host: no builder is left here')
     else
       say(
-        `asked the fleet to drain this host; ${plural(left, 'builder')} wait for hearth-agent: start it to let them end`,
+        `asked the fleet to drain this host; start hearth-agent to put away what is left (${plural(left, 'builder')})`,
       )
     return left === 0 ? 0 : 3
   } finally {

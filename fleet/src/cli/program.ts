@@ -1,5 +1,5 @@
 import {type Context, createContext} from './context.ts'
-import {exitCodeOf, InterruptedError} from './failures.ts'
+import {exitCodeOf, exitCodes, InterruptedError} from './failures.ts'
 import {wrap} from './wrap.ts'
 
 /** Runs a command line of this process to its end, says what went wrong, and ends the process with its exit code. */
@@ -7,6 +7,7 @@ export const runProgram = async (
   run: (argv: readonly string[], context: Context) => Promise<number>,
 ): Promise<never> => {
   const context = createContext()
+  endWithReader()
   let code: number
   try {
     code = await run(process.argv.slice(2), context)
@@ -16,6 +17,18 @@ export const runProgram = async (
   }
   await context.print.flush()
   process.exit(code)
+}
+
+/** `hearth logs b-7 | head`: who reads stdout has gone, so this ends as other programs do; what would go to stderr is dropped. */
+const endWithReader = (): void => {
+  const isGone = (error: NodeJS.ErrnoException) => error.code === 'EPIPE'
+  process.stdout.on('error', (error) => {
+    if (!isGone(error)) throw error
+    process.exit(exitCodes.failed)
+  })
+  process.stderr.on('error', (error) => {
+    if (!isGone(error)) throw error
+  })
 }
 
 /** One line for what we know; what we don't know comes with its stack, as it is a bug. */

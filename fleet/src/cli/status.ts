@@ -22,10 +22,12 @@ export const statusText = (status: Status, now: number, width: number): string =
   return [
     `fleet   ${version} at ${url}, up ${formatDuration(Math.max(0, now - startedAt))}`,
     `hosts   ${hosts.online} online, ${hosts.offline} offline, ${hosts.draining} draining`,
-    ...status.capacity.map(
-      ({architecture, total, busy, warm, terminating, free, queued}) =>
-        `slots   ${architecture}: ${total} total, ${busy} busy, ${warm} warm, ${terminating} terminating, ${free} free` +
-        `; ${queued} queued`,
+    ...status.capacity.map(({architecture, total, busy, warm, terminating, free, queued}) =>
+      wrap(
+        `slots   ${architecture}: ${total} total, ${busy} busy, ${warm} warm, ${terminating} terminating, ${free} free; ${queued} queued`,
+        width,
+        8,
+      ),
     ),
     `builds  ${builds.running} running, ${builds.queued} queued`,
     `caches  ${count(caches.volumes, 'volume')}, ${formatBytes(caches.usedBytes)}`,

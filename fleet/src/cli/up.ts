@@ -2,7 +2,7 @@ import {rm} from 'node:fs/promises'
 import {hostname} from 'node:os'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {type AgentConfig, agentConfig} from '@hearth/agent/config'
-import {addressTowards, requireOwnAddress} from '@hearth/agent/host/own-address'
+import {requireOwnAddress} from '@hearth/agent/host/own-address'
 import {checkHost, missingText} from '@hearth/agent/host/requirements'
 import {run} from '@hearth/agent/host/run'
 import {hostFailure} from '@hearth/agent/host-failure'
@@ -12,7 +12,7 @@ import {ConfigError} from '@hearth/proto/config-file'
 import type {HostId} from '@hearth/proto/ids'
 import {realClock, realRandom} from '@hearth/proto/real-clock'
 import type {Logger} from 'pino'
-import {isLoopbackHost, isWildcard} from '../api/real-names.ts'
+import {isLoopbackHost, isWildcard, ownAddress} from '../api/real-names.ts'
 import type {FleetConfig} from '../config.ts'
 import {type RunningFleet, requirePort} from '../real-fleet.ts'
 import {startFailure} from '../start-failure.ts'
@@ -89,7 +89,14 @@ const tellingFailures = async (config: FleetConfig, work: () => Promise<number>)
 }
 
 const requireHost = async ({environment, programDirectory}: Context): Promise<Up['tools']> => {
-  const tool = (name: string) => findTool(name, environment, programDirectory)
+  const tool = (name: string) => {
+    try {
+      return findTool(name, environment, programDirectory)
+    } catch (error) {
+      if (!(error instanceof InfrastructureError)) throw error
+      return environment[`HEARTH_${name.toUpperCase()}`] || name // told below, with all else that is missing
+    }
+  }
   const tools = {buildkitd: tool('buildkitd'), runc: tool('runc')}
   const searchPath = environment['PATH'] ?? ''
   const missing = await checkHost({run, tools, searchPath, signal: AbortSignal.timeout(30_000)})
@@ -112,8 +119,7 @@ const upHere = async (on: Up): Promise<number> => {
       await Promise.race([agent.ended, running.ended, untilOnline(here, agent.signal)])
       if (!stop.wasAsked()) {
         await openForBuilds(here)
-        const address = isWildcard(config.listen.host) ? await builderAddress(settings) : null
-        await sayUp(running, config, {context, address})
+        await sayUp(running, config, context)
       }
       await Promise.race([agent.ended, running.ended, stop.asked])
       await drainHere(here, stop, context.print)
@@ -144,7 +150,7 @@ type Beside = {readonly running: RunningFleet; readonly log: Logger; readonly on
 const openAgent = async ({settings, tools}: Up, {running, log, onHost}: Beside): Promise<RunningAgent> => {
   const {slots, builderSubnet, unclaimedAfterMs, name} = settings.agent
   const seams = {clock: realClock, random: realRandom, log, stateDir: settings.fleet.stateDir}
-  const advertise = {address: await builderAddress(settings), serverName: 'hearth-builder'}
+  const advertise = {address: builderAddress(settings), serverName: 'hearth-builder'}
   await requireOwnAddress(advertise.address)
   const end = new AbortController()
   const host = await openHost({...seams, slots, tools, builderSubnet, advertise}, end.signal)
@@ -180,13 +186,10 @@ const untilEmpty = async ({runtime}: OpenHost): Promise<void> => {
   }
 }
 
-/** Any address outside of this machine's own networks: https://datatracker.ietf.org/doc/html/rfc5737. Nothing is sent there. */
-const elsewhere = '192.0.2.1'
-
 /** Where clients reach the builders of this machine: where it listens, or the address that it shows to the world. */
-const builderAddress = async ({fleet, agent}: Settings): Promise<string> => {
+const builderAddress = ({fleet, agent}: Settings): string => {
   const {host} = fleet.listen
   if (agent.advertise) return agent.advertise
-  if (isWildcard(host)) return (await addressTowards(elsewhere)) ?? '127.0.0.1'
+  if (isWildcard(host)) return ownAddress() ?? '127.0.0.1'
   return isLoopbackHost(host) && host !== '::1' ? '127.0.0.1' : host
 }

@@ -48,11 +48,11 @@ export const openFleet = async ({config, context, stop, ...more}: FleetSurroundi
   }
 }
 
-/** Everything is ready: leaves URL and profile for other commands, and says what is next. `address`: where others reach this machine. */
+/** Everything is ready: leaves URL and profile for other commands, and says what is next. */
 export const sayUp = async (
   {url, urlHere, adminToken, caPem}: RunningFleet,
   {stateDir}: FleetConfig,
-  {context, address}: {readonly context: Context; readonly address: string | null},
+  context: Context,
 ): Promise<void> => {
   const {print} = context
   await writeFile(urlFile(stateDir), urlHere, {mode: 0o600})
@@ -61,6 +61,6 @@ export const sayUp = async (
   print.note('next: hearth build .')
   const directory = stateDir === '/var/lib/hearth' ? '' : ` --state-dir ${stateDir}`
   const restart = (listen: string) => `hearth down && hearth up --detach${directory} --listen ${listen}`
-  for (const line of addHostText({url, address, restart})) print.note(line)
+  for (const line of addHostText({url, restart})) print.note(line)
   sayReady()
 }
