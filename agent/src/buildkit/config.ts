@@ -57,9 +57,9 @@ export const renderMounts = (directory: string, device: string): string =>
     .map((fields) => `${fields.map(escapeField).join(' ')} 0 0\n`)
     .join('')
 
-/** Fields of fstab(5) are told apart by white space. */
+/** Fields of fstab(5) are told apart by spaces and tabs. */
 const escapeField = (text: string): string =>
-  text.replace(/[\s\\]/g, (letter) => `\\${letter.charCodeAt(0).toString(8).padStart(3, '0')}`)
+  text.replace(/[ \t\n\\]/g, (letter) => `\\${letter.charCodeAt(0).toString(8).padStart(3, '0')}`)
 
 /** A TOML basic string takes JSON's escapes. */
 const quote = (text: string): string => JSON.stringify(text)

@@ -7,14 +7,20 @@ export type ProgressText = {
   add(part: StatusPart): string
 }
 
-type Shown = {readonly index: number; done: boolean; partial: string}
+/** `decoder` keeps a letter that is cut in the middle. */
+type Shown = {readonly index: number; readonly decoder: TextDecoder; done: boolean; partial: string}
 
 export const progressText = (): ProgressText => {
   const shown = new Map<string, Shown>()
   const finishedStatuses = new Set<string>()
   const heading = (digest: string, name: string): string => {
     if (shown.has(digest)) return ''
-    shown.set(digest, {index: shown.size + 1, done: false, partial: ''})
+    shown.set(digest, {
+      index: shown.size + 1,
+      decoder: new TextDecoder('utf-8', {ignoreBOM: true}),
+      done: false,
+      partial: '',
+    })
     return `#${shown.size} ${name}\n`
   }
   const statusLine = (status: VertexStatus): string => {
@@ -24,12 +30,16 @@ export const progressText = (): ProgressText => {
     finishedStatuses.add(key)
     return `#${step.index} ${status.ID}${sizeOf(status)}${secondsOf(status)} done\n`
   }
-  const logLines = (digest: string, text: string): string => {
+  const logLines = (digest: string, bytes: Uint8Array): string => {
     const step = shown.get(digest)
     if (!step) return ''
-    const lines = (step.partial + text).split('\n')
+    const lines = (step.partial + step.decoder.decode(bytes, {stream: true})).split('\n')
     step.partial = lines.pop() ?? ''
     return lines.map((line) => `#${step.index} ${line}\n`).join('')
+  }
+  const warning = (digest: string, text: string): string => {
+    const step = shown.get(digest)
+    return step ? `#${step.index} WARN: ${text}\n` : ''
   }
   const ending = (vertex: Vertex): string => {
     const step = shown.get(vertex.digest)
@@ -43,8 +53,8 @@ export const progressText = (): ProgressText => {
       [
         ...vertexes.map(({digest, name, started}) => (started ? heading(digest, name) : '')),
         ...statuses.map(statusLine),
-        ...warnings.map(({vertex, short}) => logLines(vertex, `WARN: ${short.toString('utf8')}\n`)),
-        ...logs.map(({vertex, msg}) => logLines(vertex, msg.toString('utf8'))),
+        ...warnings.map(({vertex, short}) => warning(vertex, short.toString('utf8'))),
+        ...logs.map(({vertex, msg}) => logLines(vertex, msg)),
         ...vertexes.map(ending),
       ].join(''),
   }
