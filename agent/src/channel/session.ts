@@ -71,6 +71,7 @@ export class Channel {
     const wire = await this.#deps.dial(signal)
     const stop = (): void => wire.close('the agent ends')
     signal.addEventListener('abort', stop, {once: true})
+    if (signal.aborted) stop() // meanwhile: no event tells it any more
     const heart = new AbortController()
     try {
       wire.onText((text) => this.#heard(text, wire, heart.signal))
