@@ -24,7 +24,7 @@ export const mortalJournal = (journal: Journal, life: Life): Journal => {
     apply: write('apply', (desired) => journal.apply(desired), false),
     update: write('update', (builder, change) => journal.update(builder, change), undefined),
     forget: write('forget', (builder) => journal.forget(builder), undefined),
-    claimEpoch: write('claimEpoch', (copy, epoch) => journal.claimEpoch(copy, epoch), false),
+    claimEpoch: write('claimEpoch', (...claim) => journal.claimEpoch(...claim), false),
     noteFormatted: write('noteFormatted', (copy) => journal.noteFormatted(copy), undefined),
     addLog: write('addLog', (log) => journal.addLog(log), undefined),
     removeLog: write('removeLog', (lease) => journal.removeLog(lease), undefined),

@@ -83,7 +83,7 @@ const executors: {readonly [Type in BuilderAction['type']]: Execute<Type>} = {
 
   attach: async ({filesystem}, {row}, {journal, volumes, clock}, signal) => {
     const {builder, copy, epoch} = row.desired
-    if (!journal.claimEpoch(copy, epoch))
+    if (!journal.claimEpoch(copy, epoch, builder))
       throw new EpochFencedError(`copy ${copy} was granted anew: epoch ${epoch} of builder ${builder} is over`)
     journal.update(builder, {attachIntended: true})
     const began = clock.monotonic()

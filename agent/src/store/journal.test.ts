@@ -2,6 +2,7 @@ import {spawnSync} from 'node:child_process'
 import {mkdtempSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {DatabaseSync} from 'node:sqlite'
 import type {DesiredBuilder} from '@hearth/proto/desired'
 import type {Desired} from '@hearth/proto/fleet-message'
 import type {BuilderId, BuildId, CopyId, Epoch, LeaseId, ProjectId, Revision, Term} from '@hearth/proto/ids'
@@ -15,6 +16,7 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, {recursive: true}))
 
 const copy = '00000000-0000-4000-8000-000000000001' as CopyId
+const b1 = 'b1' as BuilderId
 const builder = (name: string, lease: string | null): DesiredBuilder => ({
   builder: name as BuilderId,
   project: 'p' as ProjectId,
@@ -48,14 +50,45 @@ describe('journal', () => {
     const journal = openJournal(path)
     journal.apply(desired(1, 4, [builder('b1', 'l1')]))
     journal.update('b1' as BuilderId, {attachIntended: true})
-    journal.claimEpoch(copy, 3 as Epoch)
+    journal.claimEpoch(copy, 3 as Epoch, b1)
     journal.close()
     const again = openJournal(path)
     expect(again.applied).toEqual({term: 1, revision: 4})
     expect(again.builders()).toMatchObject([{builder: 'b1', attachIntended: true, listed: true, startIntended: false}])
-    expect(again.claimEpoch(copy, 2 as Epoch)).toBe(false)
-    expect(again.claimEpoch(copy, 3 as Epoch)).toBe(true)
+    expect(again.claimEpoch(copy, 2 as Epoch, b1)).toBe(false)
+    expect(again.claimEpoch(copy, 3 as Epoch, b1)).toBe(true)
     again.close()
+  })
+
+  it('gives an epoch to one builder, who may ask again', () => {
+    const journal = openJournal(':memory:')
+    const b2 = 'b2' as BuilderId
+    expect(journal.claimEpoch(copy, 3 as Epoch, b1)).toBe(true)
+    expect(journal.claimEpoch(copy, 3 as Epoch, b2)).toBe(false)
+    expect(journal.claimEpoch(copy, 3 as Epoch, b1)).toBe(true)
+    expect(journal.claimEpoch(copy, 4 as Epoch, b2)).toBe(true)
+    expect(journal.claimEpoch(copy, 4 as Epoch, b1)).toBe(false)
+  })
+
+  it("of the first version goes on: an epoch of which no builder was noted is anyone's who comes first", () => {
+    const path = join(directory, 'journal.db')
+    const old = new DatabaseSync(path)
+    old.exec(`
+      CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+      CREATE TABLE builders (builder TEXT PRIMARY KEY, row TEXT NOT NULL);
+      CREATE TABLE copies (copy TEXT PRIMARY KEY, epoch INTEGER NOT NULL, formatted INTEGER NOT NULL DEFAULT 0);
+      CREATE TABLE logs (lease TEXT PRIMARY KEY, row TEXT NOT NULL);
+      INSERT INTO copies (copy, epoch, formatted) VALUES ('${copy}', 2, 1);
+      PRAGMA user_version = 1;
+    `)
+    old.close()
+    const journal = openJournal(path)
+    expect(journal.wasFormatted(copy)).toBe(true)
+    expect(journal.claimEpoch(copy, 1 as Epoch, b1)).toBe(false)
+    expect(journal.claimEpoch(copy, 2 as Epoch, b1)).toBe(true)
+    expect(journal.claimEpoch(copy, 2 as Epoch, 'b2' as BuilderId)).toBe(false)
+    journal.close()
+    openJournal(path).close()
   })
 
   it('ignores an older term or revision', () => {

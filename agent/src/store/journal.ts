@@ -1,4 +1,4 @@
-import {DatabaseSync} from 'node:sqlite'
+import {DatabaseSync, type StatementSync} from 'node:sqlite'
 import type {Outcome, TimingsMs} from '@hearth/proto/common'
 import type {DesiredBuilder, DesiredCopy, DesiredGeneration} from '@hearth/proto/desired'
 import type {Desired} from '@hearth/proto/fleet-message'
@@ -55,8 +55,11 @@ export interface Journal {
   apply(desired: Desired): boolean
   update(builder: BuilderId, change: Partial<Omit<JournalBuilder, 'builder'>>): void
   forget(builder: BuilderId): void
-  /** Notes an attachment. False, and nothing changes, if a higher epoch of this copy was noted before: the asker is fenced. */
-  claimEpoch(copy: CopyId, epoch: Epoch): boolean
+  /**
+   * Notes an attachment. False, and nothing changes, if a higher epoch of this copy was noted before, or the same for another builder
+   * (by a fleet whose store was restored from a backup): the asker is fenced.
+   */
+  claimEpoch(copy: CopyId, epoch: Epoch, builder: BuilderId): boolean
   wasFormatted(copy: CopyId): boolean
   noteFormatted(copy: CopyId): void
   /** Forgets a deleted copy's file system, never its epoch. */
@@ -71,13 +74,25 @@ export interface Journal {
   close(): void
 }
 
-const version = 1
+const version = 2
 const schema = `
   CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
   CREATE TABLE builders (builder TEXT PRIMARY KEY, row TEXT NOT NULL);
-  CREATE TABLE copies (copy TEXT PRIMARY KEY, epoch INTEGER NOT NULL, formatted INTEGER NOT NULL DEFAULT 0);
+  CREATE TABLE copies (
+    copy TEXT PRIMARY KEY, epoch INTEGER NOT NULL, formatted INTEGER NOT NULL DEFAULT 0, builder TEXT
+  );
   CREATE TABLE logs (lease TEXT PRIMARY KEY, row TEXT NOT NULL);
   PRAGMA user_version = ${version};
+`
+
+const fromFirstVersion = `ALTER TABLE copies ADD COLUMN builder TEXT; PRAGMA user_version = ${version};`
+
+/** `builder` is null where the first version of the journal noted it. */
+const claim = `
+  INSERT INTO copies (copy, epoch, builder) VALUES (?, ?, ?)
+  ON CONFLICT (copy) DO UPDATE SET epoch = excluded.epoch, builder = excluded.builder
+  WHERE excluded.epoch > copies.epoch
+    OR (excluded.epoch = copies.epoch AND coalesce(copies.builder, excluded.builder) = excluded.builder)
 `
 
 /** The journal belongs to a newer program, or another process has it open; the message says which and what to do. */
@@ -99,6 +114,7 @@ export const openDatabase = (path: string): DatabaseSync => {
     const found = Number(database.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0)
     if (found > version) throw new JournalError(`${path} was written by a newer hearth-agent: upgrade this one`)
     if (found === 0) database.exec(`BEGIN EXCLUSIVE; ${schema} COMMIT`)
+    else if (found === 1) database.exec(`BEGIN EXCLUSIVE; ${fromFirstVersion} COMMIT`)
     else database.exec('BEGIN EXCLUSIVE; COMMIT')
     return database
   } catch (cause) {
@@ -134,6 +150,7 @@ const emptyRow = (desired: DesiredBuilder): JournalBuilder => ({
 class SqliteJournal implements Journal {
   readonly #database: DatabaseSync
   readonly #builders = new Map<BuilderId, JournalBuilder>()
+  readonly #statements = new Map<string, StatementSync>()
 
   constructor(database: DatabaseSync) {
     this.#database = database
@@ -180,57 +197,62 @@ class SqliteJournal implements Journal {
   }
 
   forget(builder: BuilderId): void {
-    this.#database.prepare('DELETE FROM builders WHERE builder = ?').run(builder)
+    this.#statement('DELETE FROM builders WHERE builder = ?').run(builder)
     this.#builders.delete(builder)
   }
 
-  claimEpoch(copy: CopyId, epoch: Epoch): boolean {
-    const claim = this.#database.prepare(
-      'INSERT INTO copies (copy, epoch) VALUES (?, ?) ON CONFLICT (copy) DO UPDATE SET epoch = excluded.epoch WHERE excluded.epoch >= copies.epoch',
-    )
-    return this.#durably(() => claim.run(copy, epoch).changes === 1)
+  claimEpoch(copy: CopyId, epoch: Epoch, builder: BuilderId): boolean {
+    return this.#durably(() => this.#statement(claim).run(copy, epoch, builder).changes === 1)
   }
 
   wasFormatted = (copy: CopyId): boolean =>
-    this.#database.prepare('SELECT formatted FROM copies WHERE copy = ?').get(copy)?.['formatted'] === 1
+    this.#statement('SELECT formatted FROM copies WHERE copy = ?').get(copy)?.['formatted'] === 1
   noteFormatted(copy: CopyId): void {
-    this.#durably(() => this.#database.prepare('UPDATE copies SET formatted = 1 WHERE copy = ?').run(copy))
+    this.#durably(() => this.#statement('UPDATE copies SET formatted = 1 WHERE copy = ?').run(copy))
   }
 
   addLog(log: PendingLog): void {
-    this.#database.prepare('INSERT OR REPLACE INTO logs (lease, row) VALUES (?, ?)').run(log.lease, JSON.stringify(log))
+    this.#statement('INSERT OR REPLACE INTO logs (lease, row) VALUES (?, ?)').run(log.lease, JSON.stringify(log))
   }
   nextLog(): PendingLog | null {
-    const row = this.#database.prepare('SELECT row FROM logs ORDER BY rowid LIMIT 1').get()
+    const row = this.#statement('SELECT row FROM logs ORDER BY rowid LIMIT 1').get()
     return row ? (JSON.parse(String(row['row'])) as PendingLog) : null
   }
   removeLog(lease: LeaseId): void {
-    this.#database.prepare('DELETE FROM logs WHERE lease = ?').run(lease)
+    this.#statement('DELETE FROM logs WHERE lease = ?').run(lease)
   }
 
   fact(name: string): string | null {
-    const row = this.#database.prepare('SELECT value FROM facts WHERE name = ?').get(name)
+    const row = this.#statement('SELECT value FROM facts WHERE name = ?').get(name)
     return row ? String(row['value']) : null
   }
   setFact(name: string, value: string): void {
     this.#durably(() => this.#putFact(name, value))
   }
   resetApplied(): void {
-    this.#durably(() => this.#database.prepare("DELETE FROM facts WHERE name = 'applied'").run())
+    this.#durably(() => this.#statement("DELETE FROM facts WHERE name = 'applied'").run())
   }
   close(): void {
     this.#database.close()
   }
 
+  /** Prepared once: the journal is read several times in each look at the host. */
+  #statement(sql: string): StatementSync {
+    const known = this.#statements.get(sql) ?? this.#database.prepare(sql)
+    this.#statements.set(sql, known)
+    return known
+  }
+
   #put(row: JournalBuilder): void {
-    this.#database
-      .prepare('INSERT OR REPLACE INTO builders (builder, row) VALUES (?, ?)')
-      .run(row.builder, JSON.stringify(row))
+    this.#statement('INSERT OR REPLACE INTO builders (builder, row) VALUES (?, ?)').run(
+      row.builder,
+      JSON.stringify(row),
+    )
     this.#builders.set(row.builder, row)
   }
 
   #putFact(name: string, value: string): void {
-    this.#database.prepare('INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)').run(name, value)
+    this.#statement('INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)').run(name, value)
   }
 
   /** Synced to the disk with all that was written before: https://sqlite.org/pragma.html#pragma_synchronous */
