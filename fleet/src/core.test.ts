@@ -2,6 +2,7 @@ import type {Build, BuildLease} from '@hearth/proto/api'
 import {afterEach, describe, expect, test} from 'vitest'
 import {ApiFailure} from './api-failure.ts'
 import {admin, FakeWorld, type WorldOptions} from './fakes/fake-world.ts'
+import {FakeStoreDisk} from './store/fake.ts'
 
 let world: FakeWorld
 const start = async (options: WorldOptions = {}) => {
@@ -384,7 +385,7 @@ describe('a fleet that restarts', () => {
     for (let round = 0; round < 3; round++) await world.builds('web')
     await world.restartFleet()
     const {id} = await world.build('web')
-    await world.restartFleet({lostStore: true})
+    await world.restartFleet(new FakeStoreDisk())
     await world.settle()
     expect(agent.serving(id)).not.toBeNull()
     expect((await world.fleet.showHost('h1', admin)).slots).toMatchObject({total: 2, busy: 1, free: 1})
@@ -396,6 +397,47 @@ describe('a fleet that restarts', () => {
     agent.rows.delete(agent.serving(id)?.wanted.builder as never)
     await world.settle()
     expect(lease(await world.show(docs.id)).state).toBe('ready')
+  })
+
+  test('from a backup ends no build that began later, and does not take its builder for idle', async () => {
+    await start({policy: {warmIdleMs: 10_000}})
+    const agent = world.agent()
+    await world.builds('web')
+    const backup = world.disk.copy()
+    const {id} = await world.build('web')
+    await world.restartFleet(backup)
+    await world.settle()
+    await world.advance(60_000)
+    await world.fleet.drainHost('h1', {deadlineMs: null}, admin)
+    await world.fleet.resetCache('web', null, admin)
+    await world.settle()
+    expect(agent.serving(id)).not.toBeNull()
+    expect((await world.fleet.showHost('h1', admin)).slots).toMatchObject({busy: 1, warm: 0})
+    agent.end(id)
+    await world.advance(5_000)
+    expect((await world.fleet.showHost('h1', admin)).slots).toMatchObject({busy: 0, free: 2})
+  })
+
+  test('from a backup in which a build waits adopts it where it runs', async () => {
+    await start()
+    await world.builds('web')
+    world.agent().frozen = true
+    await world.agent().disconnect(world.fleet)
+    await world.advance(20_000)
+    const {id} = await world.fleet.createBuild(world.request('web'), admin)
+    await world.flush()
+    expect((await world.show(id)).state).toBe('queued')
+    const backup = world.disk.copy()
+    world.agent().frozen = false
+    await world.agent().connect(world.fleet)
+    await world.settle()
+    expect(world.agent().serving(id)).not.toBeNull()
+    await world.restartFleet(backup)
+    await world.settle()
+    world.agent().end(id)
+    await world.settle()
+    expect((await world.show(id)).state).toBe('succeeded')
+    expect(world.agent().rows.size).toBe(1)
   })
 })
 

@@ -22,7 +22,12 @@ export type FleetEvent =
   | {readonly type: 'hostRegistered'; readonly host: HostId; readonly architecture: Architecture}
   | {readonly type: 'hostConnected'; readonly host: HostId; readonly connection: string; readonly bootId: string}
   | {readonly type: 'hostLost'; readonly host: HostId}
-  | {readonly type: 'hostScheduling'; readonly host: HostId; readonly schedulable: boolean; readonly draining: boolean}
+  | {
+      readonly type: 'hostScheduling'
+      readonly host: HostId
+      readonly schedulable: boolean
+      readonly drain: {readonly deadlineMs: number | null} | null
+    }
   | {readonly type: 'hostRemoved'; readonly host: HostId}
   | {
       readonly type: 'buildCreated'
@@ -41,6 +46,7 @@ export type FleetEvent =
       readonly warm: boolean
     }
   | {readonly type: 'leaseReady'; readonly build: BuildId; readonly lease: LeaseId; readonly builder: BuilderId}
+  | {readonly type: 'leaseCancelling'; readonly build: BuildId; readonly lease: LeaseId; readonly reason: string}
   | {readonly type: 'leaseRequeued'; readonly build: BuildId; readonly lease: LeaseId; readonly why: string}
   | {
       readonly type: 'leaseEnded'

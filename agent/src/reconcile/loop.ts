@@ -1,11 +1,12 @@
 import type {Observed} from '@hearth/proto/agent-message'
 import type {Clock, Log} from '@hearth/proto/clock'
+import type {DesiredBuilder} from '@hearth/proto/desired'
 import type {BuilderId, CopyId} from '@hearth/proto/ids'
 import type {HostUsage} from '@hearth/proto/observed'
 import type {VolumeStore} from '@hearth/proto/volume-store'
 import {type ExecutorDeps, execute} from '../builder/executor.ts'
 import type {BuilderRuntime} from '../builder/runtime.ts'
-import type {Journal, JournalBuilder} from '../store/journal.ts'
+import type {Journal, JournalBuilder, OpenLease} from '../store/journal.ts'
 import type {VolumeAttacher} from '../volume/attacher.ts'
 import {IdleTimes} from './idle.ts'
 import {Kept} from './kept.ts'
@@ -191,9 +192,12 @@ const isOnLease = (action: Action): boolean =>
 const watchedBuilders = (rows: readonly JournalBuilder[]): ReadonlySet<BuilderId> =>
   new Set(
     rows
-      .filter(({lease, listed, desired}) => !listed || (lease && !lease.ended && !desired.lease?.finishing))
+      .filter(({lease, listed, desired}) => !listed || (lease && !lease.ended && !isFinishing(lease, desired)))
       .map(({builder}) => builder),
   )
+
+const isFinishing = ({lease}: OpenLease, {lease: wanted}: DesiredBuilder): boolean =>
+  wanted?.lease === lease && wanted.finishing
 
 type Failure = {readonly act: string; readonly count: number; readonly untilMs: number}
 const actOf = (action: Action): string => (action.on === 'builder' ? action.do.type : action.on)

@@ -57,8 +57,10 @@ const isRight: {readonly [Type in BuilderAction['type']]: (each: Case<Type>) => 
     const {everConnected = false} = world.idle.get(row.builder) ?? {}
     const patience = everConnected ? world.policy.clientGoneMs : world.policy.clientNeverSeenMs
     const isGone = seenOf(each)?.connections === 0 && idleMs(each) >= patience
-    const other = row.listed && row.desired.lease?.lease !== row.lease?.lease
-    const isUnwanted = hasReasonToEnd(each) || other || (row.listed && row.desired.lease?.cancel !== null)
+    const isForgotten = row.listed && row.desired.lease?.lease !== row.lease?.lease
+    const other = isForgotten && seenOf(each)?.connections === 0
+    const isCancelled = row.listed && !isForgotten && row.desired.lease?.cancel !== null
+    const isUnwanted = hasReasonToEnd(each) || other || isCancelled
     const goesOn = row.lease !== null && row.lease.ended === null
     if (act.force !== null) return goesOn && isUnwanted
     return goesOn && (isGone || (row.listed && row.desired.lease?.finishing === true))
@@ -138,14 +140,18 @@ describe('plan', () => {
     })
   })
 
-  it('leaves a running builder and its lease alone when no list names it', () => {
+  it.each([
+    ['builder', false],
+    ['lease', true],
+  ])('leaves a builder and its client alone when no list names its %s', (_what, listed) => {
     always((world) => {
       const forgotten = world.builders.map(
         (each): JournalBuilder => ({
           ...each,
-          ...{listed: false, fault: null, leftClean: null, released: null, startDone: true},
-          desired: {...each.desired, want: 'ready'},
+          ...{listed, fault: null, leftClean: null, released: null, startDone: true},
+          desired: {...each.desired, want: 'ready', lease: listed ? null : each.desired.lease},
           lease: each.lease && {...each.lease, ended: null},
+          tidyDue: false,
         }),
       )
       const connected = new Map([...world.seen].map(([builder, seen]) => [builder, {...seen, connections: 1}]))

@@ -7,6 +7,7 @@ import type {JournalBuilder} from '../store/journal.ts'
 // Decides what this host does next: one action for each builder, copy or generation that needs one.
 // Invariants that hold here:
 // - A builder ends only on `want: terminated`, on a fault of its own, or unclaimed for long: never because a list lacks it.
+// - A build ends by itself, with its client, or because the fleet says why: never because a list lacks its lease.
 // - A copy is attached for one builder at a time, and never while another builder's release of it is unproven.
 // - Nothing is sealed unless its volume was left clean, proven by the builder's last words and by an exclusive detach.
 // - A builder's copy is detached before it is called released.
@@ -136,8 +137,7 @@ const nextForLease = (row: JournalBuilder, seen: SeenBuilder, {idle, policy}: Pl
   const {lease} = row
   if (lease === null) return wanted && !isEnded(row, wanted.lease) ? {type: 'openLease'} : tidyIfDue(row)
   if (lease.ended) return {type: 'closeLease'}
-  if (wanted === null || (wanted && wanted.lease !== lease.lease))
-    return {type: 'endLease', force: 'the fleet has ended this lease', clientGone: false}
+  if (wanted === null || (wanted && wanted.lease !== lease.lease)) return endForgotten(seen)
   if (wanted?.cancel) return {type: 'endLease', force: wanted.cancel, clientGone: false}
   const {forMs, everConnected} = idle.get(row.builder) ?? {forMs: 0, everConnected: false}
   const gone = seen.connections === 0 && forMs >= (everConnected ? policy.clientGoneMs : policy.clientNeverSeenMs)
@@ -146,6 +146,13 @@ const nextForLease = (row: JournalBuilder, seen: SeenBuilder, {idle, policy}: Pl
 
 const tidyIfDue = ({listed, tidyDue}: JournalBuilder): BuilderAction | null =>
   listed && tidyDue ? {type: 'tidy'} : null
+
+/**
+ * The fleet ends a lease by itself only before a client can have its certificate. So one with a client was forgotten: the list is
+ * that of a restored backup, and its build goes on.
+ */
+const endForgotten = ({connections}: SeenBuilder): BuilderAction | null =>
+  connections > 0 ? null : {type: 'endLease', force: 'the fleet has ended this lease', clientGone: false}
 
 const isEnded = (row: JournalBuilder, lease: string): boolean => row.outcomes.some((outcome) => outcome.lease === lease)
 

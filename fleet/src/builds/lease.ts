@@ -34,6 +34,7 @@ export const cancelLease = async (change: Change, lease: LeaseRecord, reason: st
   if (next?.[1] === 'record') await endLease(change, lease, 'cancel', {outcome: 'cancelled', reason})
   if (next?.[1] !== 'askAgent' || lease.cancel !== null) return
   await change.putLease({...lease, cancel: reason})
+  change.event({type: 'leaseCancelling', build: lease.build, lease: lease.id, reason})
   if (lease.host) change.touchHost(lease.host)
 }
 

@@ -167,7 +167,7 @@ export class FakeAgent {
     if (!row.started) this.#start(row)
     if (!row.started) return
     const wanted = row.listed ? row.wanted.lease : row.lease
-    if (row.lease && wanted?.lease !== row.lease.lease) this.#endLease(row, 'cancelled', 'the fleet ended it')
+    if (row.lease && wanted?.lease !== row.lease.lease) return // a client builds: the list is an old one
     if (row.lease && wanted?.cancel) return this.#endLease(row, 'cancelled', wanted.cancel)
     if (wanted && !row.lease && !row.outcomes.some(({lease}) => lease === wanted.lease)) row.lease = wanted
   }

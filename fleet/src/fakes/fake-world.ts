@@ -6,7 +6,7 @@ import {createFleet} from '../core.ts'
 import type {FleetEvent} from '../event.ts'
 import type {Fleet, Principal} from '../fleet.ts'
 import {defaultPolicy, type Policy} from '../policy.ts'
-import {openSqliteStore} from '../store/sqlite.ts'
+import {createFakeStore, FakeStoreDisk} from '../store/fake.ts'
 import type {Store} from '../store/store.ts'
 import {FakeAgent} from './fake-agent.ts'
 
@@ -34,7 +34,8 @@ export class FakeWorld {
   readonly agents = new Map<string, FakeAgent>()
   readonly #random: FakeRandom
   readonly #policy: Policy
-  store: Store = openSqliteStore(':memory:')
+  disk = new FakeStoreDisk()
+  store: Store = createFakeStore({disk: this.disk})
   fleet!: Fleet
   #stop = new AbortController()
   #running: Promise<void> = Promise.resolve()
@@ -63,14 +64,15 @@ export class FakeWorld {
     await this.flush()
   }
 
-  /** The fleet ends and a new one starts on the same store, or on an empty one. */
-  async restartFleet({lostStore}: {lostStore: boolean} = {lostStore: false}) {
+  /** The fleet ends and a new one starts on the same store, or on another. */
+  async restartFleet(disk: FakeStoreDisk = this.disk) {
     this.#stop.abort()
     await this.#running
-    if (lostStore) this.store = openSqliteStore(':memory:')
+    this.disk = disk
+    this.store = createFakeStore({disk})
     await this.startFleet()
     for (const agent of this.agents.values()) {
-      if (lostStore) await this.#register(agent)
+      if (!(await this.fleet.isHostKnown(agent.host))) await this.#register(agent)
       if (agent.connection) await agent.connect(this.fleet)
     }
   }

@@ -20,13 +20,15 @@ export const advanceDrains = async (change: Change) => {
 const advanceDrain = async (change: Change, host: HostRecord, reason: string) => {
   const why = reason ? `drained: ${reason}` : 'drained'
   const leftMs = drainLeftMs(change.core, host, change.now)
+  const {links} = change.core
   const builders = await change.tx.builders.list({host: host.id})
   for (const builder of builders) {
     const lease = builder.lease ? await change.tx.leases.get(builder.lease) : null
-    if (!lease) await terminateBuilder(change, builder, why)
-    else if (leftMs === 0 && lease.cancel === null) await cancelLease(change, lease, why)
+    if (lease) {
+      if (leftMs === 0 && lease.cancel === null) await cancelLease(change, lease, why)
+    } else if (leftMs === 0 || !links.isBusy(builder)) await terminateBuilder(change, builder, why)
   }
-  if (leftMs !== null && leftMs > 0 && builders.some(({lease}) => lease)) change.dueIn(leftMs)
+  if (leftMs !== null && leftMs > 0 && builders.some((builder) => links.isBusy(builder))) change.dueIn(leftMs)
 }
 
 /** Starts a drain, or changes its terms; the same again changes nothing. */
@@ -38,7 +40,7 @@ export const startDrain = async (
   const host = await change.tx.hosts.get(id)
   if (!host || (host.drain?.reason === reason && host.drain.deadlineMs === deadlineMs)) return
   await change.putHost({...host, schedulable: false, drain: {reason, deadlineMs, startedAt: change.at}})
-  change.event({type: 'hostScheduling', host: id, schedulable: false, draining: true})
+  change.event({type: 'hostScheduling', host: id, schedulable: false, drain: {deadlineMs}})
   const limit = deadlineMs === null ? 'no deadline' : `deadline in ${Math.round(deadlineMs / 1000)} s`
   await change.audit(actor, 'drain', host.name, reason ? `${reason}; ${limit}` : limit)
 }

@@ -81,7 +81,7 @@ const viewOf = async (core: Core, tx: Tx, host: HostRecord): Promise<Host> => {
 /** `total = busy + warm + terminating + free`; a builder that the store does not know is busy. */
 export const slotsOf = ({links}: Pick<Core, 'links'>, host: HostRecord, builders: readonly BuilderRecord[]): Slots => {
   const terminating = builders.filter(({want}) => want === 'terminated').length
-  const leased = builders.filter(({want, lease}) => want === 'ready' && lease !== null).length
+  const leased = builders.filter((builder) => builder.want === 'ready' && links.isBusy(builder)).length
   const busy = leased + links.report(host.id).foreign.length
   const warm = builders.length - terminating - leased
   const free = Math.max(0, host.slots - busy - warm - terminating)
@@ -108,7 +108,7 @@ export const cordonHost = async (core: Core, idOrName: string, by: Principal): P
   await change(core, idOrName, by, async (each, host) => {
     if (!host.schedulable) return
     await each.putHost({...host, schedulable: false})
-    each.event({type: 'hostScheduling', host: host.id, schedulable: false, draining: host.drain !== null})
+    each.event({type: 'hostScheduling', host: host.id, schedulable: false, drain: host.drain})
     await each.audit(by.actor, 'cordon', host.name, '')
   })
 
@@ -117,7 +117,7 @@ export const uncordonHost = async (core: Core, idOrName: string, by: Principal):
   await change(core, idOrName, by, async (each, host) => {
     if (host.schedulable && !host.drain) return
     await each.putHost({...host, schedulable: true, drain: null})
-    each.event({type: 'hostScheduling', host: host.id, schedulable: true, draining: false})
+    each.event({type: 'hostScheduling', host: host.id, schedulable: true, drain: null})
     await each.audit(by.actor, 'uncordon', host.name, '')
   })
 

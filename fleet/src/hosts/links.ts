@@ -2,12 +2,17 @@ import type {Observed} from '@hearth/proto/agent-message'
 import type {BuilderId, CopyId, GenerationId, HostId} from '@hearth/proto/ids'
 import type {HostUsage, ObservedBuilder} from '@hearth/proto/observed'
 import type {AgentConnection} from '../fleet.ts'
+import type {BuilderRecord} from '../store/records.ts'
 
 export type Link = {readonly agent: AgentConnection; readonly agentInstance: string}
-/** `since`: wall clock, when the phase was first reported. `foreign`: builders that the store does not know. */
+/**
+ * `since`: wall clock, when the phase was first reported. `foreign`: builders that the store does not know. `serving`: builders that
+ * it knows, but not the lease that they serve.
+ */
 export type HostReport = {
   readonly builders: ReadonlyMap<BuilderId, {readonly seen: ObservedBuilder; readonly since: number}>
   readonly foreign: readonly ObservedBuilder[]
+  readonly serving: ReadonlySet<BuilderId>
   readonly usage: HostUsage | null
   readonly copyBytes: ReadonlyMap<CopyId, number>
   readonly generationBytes: ReadonlyMap<GenerationId, number>
@@ -15,6 +20,7 @@ export type HostReport = {
 const nothing: HostReport = {
   builders: new Map(),
   foreign: [],
+  serving: new Set(),
   usage: null,
   copyBytes: new Map(),
   generationBytes: new Map(),
@@ -78,6 +84,15 @@ export class Links {
       return [seen.builder, {seen, since: known?.seen.phase === seen.phase ? known.since : at}] as const
     })
     this.#reports.set(host, {...before, builders: new Map(entries), foreign})
+  }
+
+  setServing(host: HostId, serving: ReadonlySet<BuilderId>) {
+    this.#reports.set(host, {...this.report(host), serving})
+  }
+
+  /** It serves a lease, be it one that this store does not know. */
+  isBusy({id, host, lease}: BuilderRecord): boolean {
+    return lease !== null || this.report(host).serving.has(id)
   }
 
   setUsage(host: HostId, {usage, copies, generations}: Observed) {

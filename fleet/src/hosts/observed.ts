@@ -1,10 +1,11 @@
 import type {Observed} from '@hearth/proto/agent-message'
 import type {TimingsMs} from '@hearth/proto/common'
-import type {HostId} from '@hearth/proto/ids'
+import type {BuilderId, HostId} from '@hearth/proto/ids'
 import type {ObservedBuilder} from '@hearth/proto/observed'
 import {endLease, loseLease, refreshBuild} from '../builds/lease.ts'
 import {transition} from '../builds/transition.ts'
 import type {Change} from '../change.ts'
+import {leaseWarmBuilder} from '../scheduler/grant.ts'
 import type {BuilderRecord, LeaseRecord} from '../store/records.ts'
 import {releaseBuilder} from '../volumes/release.ts'
 import {loseGeneration} from '../volumes/volume.ts'
@@ -26,12 +27,26 @@ export const observeBuilders = async (change: Change, host: HostId, builders: re
   if (foreign.length !== links.report(host).foreign.length) change.nudge() // they take slots
   links.setBuilders(host, known, foreign, change.at)
   for (const seen of known) await observeBuilder(change, seen)
+  const serving = await servingForeign(change, known)
+  if (serving.size !== links.report(host).serving.size) change.nudge() // what has no lease any more is idle
+  links.setServing(host, serving)
+}
+
+/** After a store was restored from a backup: leases that began later run on, and what serves them is not idle. */
+const servingForeign = async ({tx}: Change, known: readonly ObservedBuilder[]): Promise<ReadonlySet<BuilderId>> => {
+  const serving = new Set<BuilderId>()
+  for (const {builder, lease} of known) {
+    if (!lease || (await tx.builders.get(builder))?.lease === lease.lease) continue
+    if ((await tx.leases.get(lease.lease))?.state !== 'ended') serving.add(builder)
+  }
+  return serving
 }
 
 const observeBuilder = async (change: Change, seen: ObservedBuilder) => {
   const {tx} = change
   const first = await tx.builders.get(seen.builder)
   if (first && !first.seen) await tx.builders.put({...first, seen: true})
+  await adoptLease(change, seen)
   for (const outcome of seen.outcomes) {
     const lease = await tx.leases.get(outcome.lease)
     if (lease && lease.builder === seen.builder) await takeOutcome(change, lease, seen, outcome)
@@ -41,6 +56,12 @@ const observeBuilder = async (change: Change, seen: ObservedBuilder) => {
   if (record && (seen.fault || seen.released)) await builderFailed(change, record, seen)
   const last = await tx.builders.get(seen.builder)
   if (last && seen.released) await releaseBuilder(change, last, {...seen.released, timingsMs: seen.timingsMs})
+}
+
+/** A restored store may think that a lease waits which its builder serves already. */
+const adoptLease = async (change: Change, {builder, lease}: ObservedBuilder) => {
+  const waiting = lease && (await change.tx.leases.get(lease.lease))
+  if (waiting?.state === 'queued') await leaseWarmBuilder(change, waiting, builder)
 }
 
 const takeOutcome = async (

@@ -55,7 +55,11 @@ const waitingLease = (
 ): WaitingLease => {
   const {id, build, project, projectName, architecture, trust, attempts} = lease
   const isBusy = builders.some(
-    (each) => each.project === project && each.architecture === architecture && each.lease && each.want === 'ready',
+    (each) =>
+      each.project === project &&
+      each.architecture === architecture &&
+      each.want === 'ready' &&
+      core.links.isBusy(each),
   )
   const waitedMs = isBusy ? 0 : core.stopwatch.elapsedMs(`wait ${id} ${attempts}`, now)
   core.stopwatch.elapsedMs(queueTimer(id), now)
@@ -73,10 +77,10 @@ const placeHost = ({core, now}: Change, host: HostRecord): PlaceHost => {
 const endingPhases: readonly string[] = ['stopping', 'detaching', 'dirty', 'stuck']
 
 const placeBuilder = ({core, now}: Change, builder: BuilderRecord): PlaceBuilder => {
-  const {id, host, project, projectName, architecture, trust, lease, want, serves, seal, failed} = builder
+  const {id, host, project, projectName, architecture, trust, want, serves, seal, failed} = builder
   const seen = core.links.report(host).builders.get(id)?.seen
   const usable = !seen || (seen.fault === null && !seen.released && !endingPhases.includes(seen.phase))
-  const use = want === 'terminated' ? 'terminating' : lease ? 'busy' : 'idle'
+  const use = want === 'terminated' ? 'terminating' : core.links.isBusy(builder) ? 'busy' : 'idle'
   const idleMs = use === 'idle' ? core.stopwatch.elapsedMs(idleTimer(builder), now) : 0
   const seals = seal !== null && !failed
   return {builder: id, host, project, projectName, architecture, trust, use, usable, seals, build: serves, idleMs}

@@ -66,9 +66,9 @@ const loseClients = async (change: Change) => {
 
 /** An unused builder stays warm for a while. */
 const retireIdle = async (change: Change) => {
-  const {stopwatch, policy} = change.core
+  const {stopwatch, policy, links} = change.core
   for (const builder of await change.tx.builders.list()) {
-    if (builder.lease || builder.want !== 'ready') continue
+    if (links.isBusy(builder) || builder.want !== 'ready') continue
     const leftMs = policy.warmIdleMs - stopwatch.elapsedMs(idleTimer(builder), change.now)
     if (leftMs > 0) change.dueIn(leftMs)
     else await terminateBuilder(change, builder, 'idle')

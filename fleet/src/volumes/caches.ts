@@ -73,7 +73,8 @@ const emptyVolume = async (change: Change, volume: VolumeRecord, emptyWhy: strin
   change.event({type: 'headChanged', volume: volume.id, generation: null, copy: null, epoch: null})
   for (const copy of await tx.copies.list({volume: volume.id, state: 'free'})) await condemnCopy(change, copy)
   for (const builder of await tx.builders.list({project: volume.project})) {
-    if (builder.volume === volume.id && builder.lease === null) await terminateBuilder(change, builder, emptyWhy)
+    if (builder.volume === volume.id && !change.core.links.isBusy(builder))
+      await terminateBuilder(change, builder, emptyWhy)
   }
   change.nudge()
 }
