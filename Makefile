@@ -11,6 +11,7 @@ export PATH := $(CURDIR)/build/toolchain/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 help:
 	@echo 'make demo     one real build on a detached and reattached cache, in a small table'
 	@echo 'make test     every test                          (ARGS="path -t name": some)'
+	@echo 'make simulate many lives of a simulated fleet     (SEEDS=10000; SEED=123 replays one and shows its log)'
 	@echo 'make check    format, lint, types, dead code      (make format: mends what it can)'
 	@echo 'make bench    the measurements                    (ONLY=regex: some)'
 	@echo 'make setup    what all of these need; they run it themselves'
@@ -42,6 +43,12 @@ test: setup-test
 	@$(MAKE) bundle
 	@rm -rf build/test
 	@status=0; vitest run $(ARGS) || status=$$?; node scripts/summary.ts build/test/report.json $$status
+
+# A world of real cores on simulated hosts; docs/simulation.md. SEED=N replays one seed and shows its log.
+.PHONY: simulate
+simulate: setup-check
+	@node test/simulation/main.ts $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),200) $(if $(FROM),--from $(FROM))) \
+	  $(if $(MUTATION),--mutation $(MUTATION))
 
 # Each check runs even if one before it failed (-k).
 .PHONY: check check-format check-types check-lint check-unused

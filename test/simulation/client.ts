@@ -4,10 +4,12 @@ import {isFinal} from '@hearth/fleet/builds/state'
 import type {Principal} from '@hearth/fleet/fleet'
 import type {Build, BuildLease, LeaseConnection} from '@hearth/proto/api'
 import type {Architecture, Trust} from '@hearth/proto/common'
+import type {BuildId} from '@hearth/proto/ids'
 import type {FleetPlace} from './fleet-place.ts'
 import type {Ground} from './ground.ts'
 import type {HostPlace} from './host-place.ts'
 import {Life} from './life.ts'
+import type {ClientEvent} from './log.ts'
 import {LostError} from './network.ts'
 
 export type ClientPlan = {
@@ -22,6 +24,11 @@ export type ClientPlan = {
   readonly habit: 'watches' | 'polls'
   /** It keeps its connection when its build has ended. */
   readonly clings: boolean
+  /** It tries later whether what it was given still opens something. */
+  readonly returns: boolean
+  /** It ends without a word, or cancels its build, so long after it began. */
+  readonly leavesAfterMs: number | null
+  readonly cancelsAfterMs: number | null
 }
 export type ClientDeps = {
   readonly ground: Ground
@@ -30,6 +37,8 @@ export type ClientDeps = {
 }
 
 const renewMs = 10_000
+const clingsMs = 120_000
+const cancelAgainMs = 5_000
 const mostSilentMs = 60_000
 const silenceMs = 15_000
 const afterTheEndMs = 3_000
@@ -42,6 +51,7 @@ export class Client {
   isOver = false
   readonly #deps: ClientDeps
   readonly #begun = new Map<Architecture, Promise<void>>()
+  readonly #given = new Map<Architecture, {readonly connection: LeaseConnection; readonly host: HostPlace}>()
   readonly #open = new Set<FakeConnection>()
 
   constructor(plan: ClientPlan, deps: ClientDeps) {
@@ -54,8 +64,18 @@ export class Client {
       latencyMs: () => 1,
       onDeath: (at) => note({place: plan.name, from: 'world', event: {type: 'died', at}}),
     })
-    this.life.onEnd(() => this.#leave())
+    this.life.onEnd(() => {
+      this.isOver = true
+      this.#leave()
+    })
+    const {leavesAfterMs, cancelsAfterMs} = plan
+    if (leavesAfterMs !== null) time.after(leavesAfterMs, () => this.life.die('it leaves'))
+    if (cancelsAfterMs !== null) time.after(cancelsAfterMs, () => this.life.hear(() => void this.#cancel()))
     void this.#run()
+  }
+
+  #note(event: ClientEvent): void {
+    this.#deps.ground.note({place: this.plan.name, from: 'client', event})
   }
 
   get #key(): string {
@@ -63,17 +83,43 @@ export class Client {
   }
 
   async #run(): Promise<void> {
-    const {name, project, architectures} = this.plan
-    const {note} = this.#deps.ground
-    note({place: name, from: 'client', event: {type: 'asked', key: this.#key, project, architectures}})
+    const {project, architectures, trust, clings} = this.plan
+    this.#note({type: 'asked', key: this.#key, project, trust, architectures})
     const why = await this.#follow().catch((error: unknown) => String(error))
     if (why === null) {
       const {id, state, reason} = this.build as Build
-      note({place: name, from: 'client', event: {type: 'sawEnd', build: id, state, reason}})
-    } else note({place: name, from: 'client', event: {type: 'gaveUp', key: this.#key, why}})
-    await this.life.pass('look around', afterTheEndMs)
-    this.isOver = true
+      this.#note({type: 'sawEnd', build: id, state, reason})
+    } else this.#note({type: 'gaveUp', key: this.#key, why})
+    await this.life.pass('look around', clings ? clingsMs : afterTheEndMs)
     this.#leave()
+    this.isOver = true
+    if (this.plan.returns) await this.#return()
+  }
+
+  /** What it was given is tried again, sooner or later. */
+  async #return(): Promise<void> {
+    for (const {connection, host} of this.#given.values()) {
+      await this.life.pass('think', this.#deps.ground.chance.clients.skewed(100, 200_000))
+      try {
+        this.#connect(connection, host).end('client')
+      } catch {
+        // as it should be
+      }
+    }
+  }
+
+  /** Until it is heard. */
+  async #cancel(): Promise<void> {
+    const {name, by} = this.plan
+    while (!this.isOver && !(this.build && isFinal(this.build.state))) {
+      const id = this.build?.id
+      if (id) {
+        this.#note({type: 'cancels', build: id})
+        const asked = this.#deps.fleet.request(name, (fleet) => fleet.cancelBuild(id, {reason: 'interrupted'}, by))
+        await this.life.awaits(asked.catch(() => undefined)) // it will be tried again
+      }
+      await this.life.pass('wait', cancelAgainMs)
+    }
   }
 
   /** Null once the build has ended. */
@@ -106,9 +152,8 @@ export class Client {
       publicKey: name,
       trust,
     }
-    const {fleet, ground} = this.#deps
-    const build = await this.life.awaits(fleet.request(name, (each) => each.createBuild(request, by)))
-    ground.note({place: name, from: 'client', event: {type: 'answered', key: this.#key, build: build.id}})
+    const build = await this.life.awaits(this.#deps.fleet.request(name, (fleet) => fleet.createBuild(request, by)))
+    this.#note({type: 'answered', key: this.#key, build: build.id})
     return build
   }
 
@@ -121,12 +166,14 @@ export class Client {
 
   async #poll({id}: Build): Promise<void> {
     const {name, by} = this.plan
-    await this.life.pass('wait', Math.min(renewMs, 2000))
+    await this.life.pass('wait', renewMs)
+    const sentAt = this.#deps.ground.time.now
     await this.life.awaits(this.#deps.fleet.request(name, (fleet) => fleet.renewBuild(id, by)))
+    this.#note({type: 'renewed', build: id, sentAt})
     await this.#ask(id)
   }
 
-  async #ask(id: string): Promise<void> {
+  async #ask(id: BuildId): Promise<void> {
     const {name, by} = this.plan
     this.#see(await this.life.awaits(this.#deps.fleet.request(name, (fleet) => fleet.showBuild(id, by))))
   }
@@ -143,29 +190,35 @@ export class Client {
     }
   }
 
-  async #solve({architecture, host}: BuildLease, to: LeaseConnection): Promise<void> {
+  async #solve({architecture, host}: BuildLease, connection: LeaseConnection): Promise<void> {
     const {life} = this
     const {name, steps, end, clings} = this.plan
     const {network} = this.#deps.ground
-    const at = this.#deps.hosts.find(({spec}) => to.endpoints.some(({address}) => address === spec.place))
+    const at = this.#deps.hosts.find(({spec}) => connection.endpoints.some(({address}) => address === spec.place))
     if (!at) throw new LostError(`host ${host} is not to be found`)
+    this.#given.set(architecture, {connection, host: at})
     await life.awaits(network.travel(name, at.spec.place))
-    const connection = at.builders.connect(to.endpoints[0]?.port ?? 0, {...to, publicKey: name})
-    this.#open.add(connection)
-    this.#watchOver(connection, at)
+    const open = this.#connect(connection, at)
+    this.#open.add(open)
+    this.#watchOver(open, at)
     try {
-      await life.awaits(connection.solve({ref: `${name}-${architecture}`, steps, end}))
+      await life.awaits(open.solve({ref: `${name}-${architecture}`, steps, end}))
       await life.awaits(network.travel(at.spec.place, name))
     } finally {
-      if (!clings) this.#hangUp(connection)
+      if (!clings) this.#hangUp(open)
     }
   }
 
-  async #finish(id: string): Promise<void> {
+  #connect(connection: LeaseConnection, {builders, isPowered}: HostPlace): FakeConnection {
+    if (!isPowered) throw new LostError('no route to host')
+    return builders.connect(connection.endpoints[0]?.port ?? 0, {...connection, publicKey: this.plan.name})
+  }
+
+  async #finish(id: BuildId): Promise<void> {
     const {name, by} = this.plan
     await this.life.awaits(Promise.all(this.#begun.values()))
-    const {fleet} = this.#deps
-    const asked = fleet.request(name, (each) => each.finishBuild(id as Build['id'], {}, by))
+    this.#note({type: 'finishes', build: id})
+    const asked = this.#deps.fleet.request(name, (fleet) => fleet.finishBuild(id, {}, by))
     await this.life.awaits(asked.catch(() => undefined)) // only a nudge
   }
 

@@ -38,21 +38,24 @@ export class FleetPlace {
     return this.#instance?.life ?? null
   }
 
-  /** Nothing, if it runs. */
+  /** Nothing, if it runs. One that ends is started again, some time later. */
   start(): void {
     if (this.#instance && !this.#instance.life.isDead) return
     const {time, chance, note} = this.#ground
     const life = new Life({
       name: place,
       time,
-      latencyMs: () => Math.floor(chance.latency.number() * 3),
+      latencyMs: () => chance.latency.skewed(0, 5),
       onDeath: (at) => note({place, from: 'world', event: {type: 'died', at}}),
     })
+    life.onEnd(() => time.after(chance.faults.skewed(200, 90_000), () => this.start())) // its supervisor
     const instance: Instance = {life, stop: new AbortController(), fleet: null}
     this.#instance = instance
     note({place, from: 'world', event: {type: 'started'}})
     this.#run(instance).catch((error: unknown) => {
-      if (!life.isDead) note({place, from: 'world', event: {type: 'failed', error: String(error)}})
+      if (life.isDead) return
+      note({place, from: 'world', event: {type: 'failed', error: String(error)}})
+      life.die('failed')
     })
   }
 

@@ -1,4 +1,4 @@
-import type {FakeRandom} from '@hearth/proto/fake-clock'
+import type {Chance} from './chance.ts'
 import type {Entry} from './log.ts'
 import type {Network} from './network.ts'
 import type {VirtualTime} from './time.ts'
@@ -9,6 +9,6 @@ type Unstamped<E> = E extends unknown ? Omit<E, 'at'> : never
 export type Ground = {
   readonly time: VirtualTime
   readonly network: Network
-  readonly chance: Readonly<Record<'ids' | 'latency' | 'faults' | 'clients', FakeRandom>>
+  readonly chance: Readonly<Record<'ids' | 'latency' | 'faults' | 'clients', Chance>>
   readonly note: (entry: Unstamped<Entry>) => void
 }

@@ -2,17 +2,19 @@ import {Agent} from '@hearth/agent/agent'
 import {createFakeRuntime} from '@hearth/agent/builder/fake'
 import {FakeBuilders} from '@hearth/agent/builder/fake-builders'
 import type {Dial, Wire} from '@hearth/agent/channel/wire'
+import {abortable} from '@hearth/agent/host/abortable'
 import type {LoopDeps} from '@hearth/agent/reconcile/loop'
 import {type Journal, journalIn, openDatabase} from '@hearth/agent/store/journal'
 import {createFakeVolumes} from '@hearth/agent/volume/fake'
 import {FakeDisk} from '@hearth/agent/volume/fake-disk'
 import type {Clock} from '@hearth/proto/clock'
 import type {Architecture} from '@hearth/proto/common'
-import type {HostId} from '@hearth/proto/ids'
+import type {BuilderId, HostId} from '@hearth/proto/ids'
 import {silentLog} from '../support/silent-log.ts'
 import type {FleetPlace} from './fleet-place.ts'
 import type {Ground} from './ground.ts'
 import {Life} from './life.ts'
+import type {WorldEvent} from './log.ts'
 import {mortalJournal} from './mortal-journal.ts'
 import type {Place} from './network.ts'
 
@@ -22,6 +24,10 @@ export type HostSpec = {
   readonly slots: number
   readonly policy: LoopDeps['policy']
 }
+const bootIdOf = (place: Place, boots: number) => `${place}-boot-${boots}`
+/** Where the host stands that says so. */
+export const placeOfBoot = (bootId: string): Place => bootId.split('-boot-')[0] as Place
+
 /** As agent/src/real-agent.ts. */
 const silenceMs = 15_000
 const joinAgainMs = 5_000
@@ -29,14 +35,14 @@ const joinAgainMs = 5_000
 /** One host: its disk, its builders and its journal stay; its agents come and go. */
 export class HostPlace {
   readonly spec: HostSpec
-  readonly disk: FakeDisk
-  readonly builders: FakeBuilders
+  disk: FakeDisk
+  builders: FakeBuilders
   wallOffsetMs = 1_700_000_000_000
   /** Chance that an act of the agent fails without having done anything. */
   ioErrors = 0
   readonly #ground: Ground
   readonly #fleet: FleetPlace
-  readonly #database = openDatabase(':memory:')
+  #database = openDatabase(':memory:')
   #boots = 1
   #life: Life | null = null
   #stop = new AbortController()
@@ -46,16 +52,25 @@ export class HostPlace {
     this.#ground = ground
     this.#fleet = fleet
     this.spec = spec
-    const {place} = spec
-    const {note, chance} = ground
-    this.disk = new FakeDisk({onEvent: (event) => note({place, from: 'disk', event})})
-    this.builders = new FakeBuilders({
+    this.disk = this.#newDisk()
+    this.builders = this.#newBuilders()
+  }
+
+  #newDisk(): FakeDisk {
+    return new FakeDisk({onEvent: (event) => this.#ground.note({place: this.spec.place, from: 'disk', event})})
+  }
+
+  #newBuilders(): FakeBuilders {
+    const {note, chance} = this.#ground
+    const {place} = this.spec
+    return new FakeBuilders({
       address: place,
       disk: this.disk,
       clock: this.#clock(),
       pace: () => {
-        const some = (most: number) => Math.ceil(chance.latency.number() * most)
-        return {mountMs: some(50), startMs: some(300), cancelMs: some(200), stopMs: some(300)}
+        const {latency} = chance
+        const [mountMs, cancelMs] = [latency.skewed(1, 200), latency.skewed(1, 300)]
+        return {mountMs, cancelMs, startMs: latency.skewed(10, 2000), stopMs: latency.skewed(5, 2000)}
       },
       onEvent: (event) => note({place, from: 'runtime', event}),
     })
@@ -77,7 +92,7 @@ export class HostPlace {
     return life.clock(this.#wall)
   }
 
-  /** Starts an agent, unless one runs or the power is off. */
+  /** Starts an agent, unless one runs or the power is off. One that ends is started again, some time later. */
   start(): void {
     if (!this.#isPowered || (this.#life && !this.#life.isDead)) return
     const {place} = this.spec
@@ -85,9 +100,10 @@ export class HostPlace {
     const life = new Life({
       name: place,
       time,
-      latencyMs: () => Math.floor(chance.latency.number() ** 3 * 40),
+      latencyMs: () => chance.latency.skewed(0, 40),
       onDeath: (at) => note({place, from: 'world', event: {type: 'died', at}}),
     })
+    life.onEnd(() => time.after(chance.faults.skewed(200, 60_000), () => this.start())) // its supervisor
     this.#life = life
     this.#stop = new AbortController()
     note({place, from: 'world', event: {type: 'started'}})
@@ -107,7 +123,9 @@ export class HostPlace {
 
   /** Builders end with it, and what they had not synced is lost by chance. */
   powerOff(): void {
+    if (!this.#isPowered) return
     this.#isPowered = false
+    this.#note({type: 'powerLost'})
     this.#life?.die('power')
     this.disk.crash(this.#ground.chance.faults)
     this.builders.crash()
@@ -116,7 +134,43 @@ export class HostPlace {
     if (this.#isPowered) return
     this.#isPowered = true
     this.#boots += 1
+    this.#note({type: 'powerBack'})
     this.start()
+  }
+  /** Another machine in its place: same name, empty disks. Only without power. */
+  wipe(): void {
+    this.#note({type: 'wiped'})
+    this.disk = this.#newDisk()
+    this.builders = this.#newBuilders()
+    this.#database = openDatabase(':memory:')
+  }
+
+  /** The builders that take a slot, as its agents know them. */
+  get held(): readonly BuilderId[] {
+    const rows = journalIn(this.#database).builders()
+    return rows.filter(({released}) => !released).map(({builder}) => builder)
+  }
+
+  get isAtRest(): boolean {
+    return this.builders.all.size === 0 && this.held.length === 0
+  }
+
+  noteRemains(): void {
+    const {copies, generations, parts} = this.disk
+    const attached = [...copies].flatMap(([copy, {attachment}]) => (attachment ? [copy] : []))
+    const builders = [...this.builders.all.keys()]
+    const there = {
+      builders,
+      attached,
+      parts: [...parts],
+      copies: [...copies.keys()],
+      generations: [...generations.keys()],
+    }
+    this.#note({type: 'left', what: there})
+  }
+
+  #note(event: WorldEvent): void {
+    this.#ground.note({place: this.spec.place, from: 'world', event})
   }
 
   async #step(life: Life, at: string): Promise<void> {
@@ -146,7 +200,7 @@ export class HostPlace {
         },
         dial: this.#dial(host, life),
         deliverLog: async (build, architecture, text) => {
-          if (!life.touch('deliverLog')) return
+          await life.pass('deliverLog')
           const deliver = this.#fleet.request(this.spec.place, (fleet) =>
             fleet.storeLog(host, build, architecture as Architecture, text),
           )
@@ -169,7 +223,7 @@ export class HostPlace {
     const {place, architecture, slots} = this.spec
     const facts = {cpus: 4, memoryBytes: 8_000_000_000, operatingSystem: 'none', volumeDrivers: ['local']}
     const agentInstance = this.#ground.chance.ids.uuid()
-    const bootId = `${place}-boot-${this.#boots}`
+    const bootId = bootIdOf(place, this.#boots)
     return {protocol: 1, version: '0', host, name: place, bootId, agentInstance, architecture, slots, ...facts}
   }
 
@@ -195,7 +249,7 @@ export class HostPlace {
   }
 
   #dial(host: HostId, life: Life): Dial {
-    return async () => {
+    return async (signal) => {
       await life.pass('dial')
       const closed = Promise.withResolvers<string>()
       const early: string[] = []
@@ -207,7 +261,13 @@ export class HostPlace {
         onFrame: (text) => life.hear(() => listener(text)),
         onClosed: (reason) => life.hear(() => closed.resolve(reason)),
       })
-      const connection = await life.awaits(opening)
+      opening.then(
+        (connection) => {
+          if (signal.aborted) connection.close(0, 'given up')
+        },
+        () => undefined, // the agent hears it
+      )
+      const connection = await abortable(life.awaits(opening), signal)
       life.onEnd(() => (this.#isPowered ? connection.close(0, 'connection reset by peer') : connection.vanish(0)))
       const wire: Wire = {
         send: (text) => {

@@ -1,0 +1,132 @@
+import type {Claim, Readers} from './claims.ts'
+
+type Copy = {
+  readonly place: string
+  attached: boolean
+  holder: string | null
+  epoch: number
+  /** How the builder left it that mounted it last: null while it has it, or if none had. */
+  isClean: boolean | null
+  isSpoilt: boolean
+  readonly stamps: Set<string>
+}
+
+/** Who wrote where, who read what, and what was made of it: from what happened on the disks, whatever fleet and agents thought. */
+export class CopyAudit {
+  readonly #claim: Claim
+  readonly #copies = new Map<string, Copy>()
+  readonly #copyOf = new Map<string, string>()
+  readonly #sealed = new Set<string>()
+  readonly #sealings = new Map<
+    string,
+    {readonly copy: string; readonly epoch: number; readonly builder: string | null}
+  >()
+  readonly #lastHolder = new Map<string, string>()
+  readonly #untrusted = new Set<string>()
+  readonly #untrustedClients = new Set<string>()
+  readonly #untrustedBuilds = new Set<string>()
+
+  constructor(claim: Claim) {
+    this.#claim = claim
+  }
+
+  #at(copy: string, place: string): Copy {
+    const known = this.#copies.get(copy)
+    if (known) return known
+    const stamps = new Set<string>()
+    const fresh = {place, stamps, attached: false, holder: null, epoch: 0, isClean: null, isSpoilt: false}
+    this.#copies.set(copy, fresh)
+    return fresh
+  }
+
+  #spoil(copy: Copy): void {
+    copy.isSpoilt = true
+  }
+
+  readonly readers: Readers = {
+    disk: {
+      created: ({copy}, {place}) => void this.#at(copy, place),
+      cloned: ({copy}, {place}) => void this.#at(copy, place),
+      attached: ({copy, epoch}, {place}) => {
+        const on = this.#at(copy, place)
+        this.#claim(!on.isSpoilt, 'I3', 'a copy that was not left cleanly is never attached again')
+        this.#claim(epoch >= on.epoch, 'I1', 'the epoch of a copy never goes down')
+        on.attached = true
+      },
+      mounted: ({copy, epoch, holder}, {place}) => {
+        const on = this.#at(copy, place)
+        this.#claim(on.holder === null, 'I1', 'a copy has one writer')
+        this.#claim(epoch > on.epoch, 'I1', 'a copy is mounted once under each epoch')
+        Object.assign(on, {holder, epoch, isClean: null})
+        this.#copyOf.set(holder, copy)
+        this.#lastHolder.set(copy, holder)
+      },
+      unmounted: ({copy}, {place}) => {
+        this.#at(copy, place).holder = null
+      },
+      detached: ({copy}, {place}) => {
+        this.#at(copy, place).attached = false
+      },
+      wrote: ({copy, epoch}, {place}) => void this.#at(copy, place).stamps.add(`${copy} ${epoch}`),
+      read: ({copy, epoch, writtenOn, writtenUnder}) => {
+        const isOwn = writtenOn === copy && writtenUnder === epoch
+        const isSealed = this.#sealed.has(`${writtenOn} ${writtenUnder}`)
+        this.#claim(isOwn || isSealed, 'I1', 'nothing is read under a later epoch that was not sealed')
+      },
+      sealed: ({copy, generation}, {place}) => {
+        const on = this.#at(copy, place)
+        const isClean = on.isClean === true && !on.isSpoilt && !on.attached
+        this.#claim(isClean, 'I6', 'only a copy that was left cleanly and is detached is sealed')
+        if (isClean) for (const stamp of on.stamps) this.#sealed.add(stamp)
+        const builder = this.#lastHolder.get(copy) ?? null
+        this.#sealings.set(generation, {copy, epoch: on.epoch, builder})
+      },
+      deletedCopy: ({copy}, {place}) => {
+        const on = this.#at(copy, place)
+        this.#claim(!on.attached && on.holder === null, 'I3', 'nothing is deleted while it is attached')
+        this.#copies.delete(copy)
+      },
+    },
+    runtime: {
+      ended: ({builder, exit}) => {
+        const copy = this.#copies.get(this.#copyOf.get(builder) ?? '')
+        if (!copy || copy.isSpoilt) return
+        copy.isClean = exit ? exit.lockGone && exit.synced && exit.unmounted : false
+        if (!copy.isClean) this.#spoil(copy)
+      },
+      cacheBroken: () => this.#claim(false, 'I1', 'no builder is given a cache with holes'),
+    },
+    world: {
+      powerLost: (_event, {place}) => {
+        for (const copy of this.#copies.values()) {
+          if (copy.place !== place) continue
+          if (copy.holder !== null) this.#spoil(copy)
+          Object.assign(copy, {holder: null, attached: false})
+        }
+      },
+      wiped: (_event, {place}) => {
+        for (const [id, copy] of this.#copies) if (copy.place === place) this.#copies.delete(id)
+      },
+    },
+    client: {
+      asked: ({trust}, {place}) => {
+        if (trust === 'untrusted') this.#untrustedClients.add(place)
+      },
+      answered: ({build}, {place}) => {
+        if (this.#untrustedClients.has(place)) this.#untrustedBuilds.add(build)
+      },
+    },
+    fleet: {
+      leasePlaced: ({build, builder}) => {
+        if (this.#untrustedBuilds.has(build)) this.#untrusted.add(builder)
+      },
+      headChanged: ({generation, copy, epoch}) => {
+        if (generation === null) return
+        const sealing = this.#sealings.get(generation)
+        const isOurs = sealing?.copy === copy && sealing?.epoch === epoch
+        this.#claim(isOurs, 'I6', 'the head is a generation that was sealed of that copy under that epoch')
+        this.#claim(!this.#untrusted.has(sealing?.builder ?? ''), 'I6', 'no untrusted build changes the cache')
+      },
+    },
+  }
+}

@@ -1,0 +1,107 @@
+import type {LoopDeps} from '@hearth/agent/reconcile/loop'
+import type {Principal} from '@hearth/fleet/fleet'
+import {defaultPolicy, type Policy} from '@hearth/fleet/policy'
+import {type Architecture, architectures} from '@hearth/proto/common'
+import type {Chance} from './chance.ts'
+import type {ClientPlan} from './client.ts'
+import {type FaultName, faultNames} from './faults.ts'
+import type {HostSpec} from './host-place.ts'
+
+/** What one seed's world is like. Each seed has few kinds of faults, so that some have just the two that matter together. */
+export type Character = {
+  readonly lengthMs: number
+  readonly policy: Policy
+  readonly hosts: readonly HostSpec[]
+  readonly projects: readonly string[]
+  readonly clients: readonly {readonly atMs: number; readonly plan: ClientPlan}[]
+  readonly faults: readonly {readonly atMs: number; readonly name: FaultName}[]
+}
+
+/** As agent/src/real-agent.ts, but that a builder without a fleet ends sooner. */
+const agentPolicy: LoopDeps['policy'] = {
+  clientGoneMs: 15_000,
+  clientNeverSeenMs: 75_000,
+  stopDeadlineMs: 30_000,
+  pollMs: 500,
+  idlePollMs: 5_000,
+  unclaimedAfterMs: 120_000,
+}
+
+export const characterOf = (chance: Chance): Character => {
+  const lengthMs = chance.between(90_000, 300_000)
+  const projects = ['web', 'api', 'docs'].slice(0, chance.between(1, 4))
+  const hosts = hostsOf(chance)
+  const kinds = chance.sample(faultNames, chance.number() * 0.5)
+  const count = kinds.length === 0 ? 0 : chance.between(1, Math.ceil(lengthMs / 8_000))
+  return {
+    lengthMs,
+    policy: {
+      ...defaultPolicy,
+      buildsCreateProjects: true,
+      warmIdleMs: chance.pick([0, 5_000, 20_000, 60_000]) ?? 0,
+      localWaitMs: chance.pick([1_000, 30_000]) ?? 0,
+      keepAbandonedMs: 30_000,
+      drainDeadlineMs: 30_000,
+      keepGenerations: chance.between(1, 4),
+    },
+    hosts,
+    projects,
+    clients: Array.from({length: chance.between(3, 22)}, (_, number) => ({
+      atMs: chance.between(5_000, lengthMs),
+      plan: clientOf(chance, `c${number + 1}`, projects, [...new Set(hosts.map(({architecture}) => architecture))]),
+    })),
+    faults: Array.from({length: count}, () => ({
+      atMs: chance.between(5_000, lengthMs),
+      name: chance.pick(kinds) as FaultName,
+    })),
+  }
+}
+
+const hostsOf = (chance: Chance): readonly HostSpec[] =>
+  Array.from({length: chance.between(1, 5)}, (_, number) => ({
+    place: `h${number + 1}`,
+    architecture: chance.happens(0.7) ? 'amd64' : 'arm64',
+    slots: chance.between(1, 4),
+    policy: agentPolicy,
+  }))
+
+const clientOf = (
+  chance: Chance,
+  name: string,
+  projects: readonly string[],
+  there: readonly Architecture[],
+): ClientPlan => {
+  const project = chance.pick(projects) as string
+  const isTrusted = chance.happens(0.85)
+  const token = `${project} ${isTrusted ? 'main' : 'forks'}`
+  const by: Principal = {
+    actor: token,
+    tokenId: token,
+    kind: 'project',
+    projects: [project],
+    trust: isTrusted ? 'trusted' : 'untrusted',
+  }
+  const end = chance.pick(['succeeds', 'succeeds', 'succeeds', 'succeeds', 'fails', 'hangs', 'outOfMemory'] as const)
+  const wanted = chance.happens(0.2) ? architectures : [chance.pick(there) as Architecture]
+  return {
+    name,
+    by,
+    project,
+    architectures: chance.happens(0.95) ? wanted.filter((each) => there.includes(each)) : wanted,
+    trust: by.trust,
+    steps: stepsOf(chance, project),
+    end: end ?? 'succeeds',
+    habit: chance.happens(0.7) ? 'watches' : 'polls',
+    clings: chance.happens(0.1),
+    returns: chance.happens(0.2),
+    leavesAfterMs: chance.happens(0.15) ? chance.skewed(1, 60_000) : null,
+    cancelsAfterMs: end === 'hangs' || chance.happens(0.15) ? chance.skewed(1, 60_000) : null,
+  }
+}
+
+/** The first steps of a project rarely change, the last ones mostly. */
+const stepsOf = (chance: Chance, project: string) =>
+  Array.from({length: chance.between(1, 5)}, (_, place) => ({
+    name: `${project} ${place} ${chance.happens(0.2 * (place + 1)) ? chance.name(3) : 'same'}`,
+    ms: chance.skewed(10, 15_000),
+  }))

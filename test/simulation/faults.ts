@@ -1,0 +1,159 @@
+import type {FakeDaemon} from '@hearth/agent/builder/fake-daemon'
+import {noTrouble} from '@hearth/agent/builder/fake-daemon'
+import {FakeStoreDisk} from '@hearth/fleet/store/fake'
+import type {Chance} from './chance.ts'
+import type {FleetPlace} from './fleet-place.ts'
+import type {HostPlace} from './host-place.ts'
+import type {Life} from './life.ts'
+import type {WorldEvent} from './log.ts'
+import {calm, type Network} from './network.ts'
+import {operate, operations} from './operator.ts'
+
+/** What faults reach. */
+export type Victims = {
+  readonly chance: Chance
+  readonly network: Network
+  readonly fleet: FleetPlace
+  readonly hosts: readonly HostPlace[]
+  readonly clients: readonly {readonly plan: {readonly name: string}; readonly life: Life}[]
+  readonly projects: readonly string[]
+  readonly backups: FakeStoreDisk[]
+  readonly later: (ms: number, run: () => void) => void
+  readonly note: (place: string, event: WorldEvent) => void
+}
+type Strike = (victims: Victims) => void
+
+const hourMs = 3_600_000
+
+const onHost =
+  (strike: (host: HostPlace, victims: Victims) => void): Strike =>
+  (victims) => {
+    const host = victims.chance.pick(victims.hosts)
+    if (host) strike(host, victims)
+  }
+
+const onDaemon = (strike: (daemon: FakeDaemon, victims: Victims) => void): Strike =>
+  onHost(({builders}, victims) => {
+    const running = [...builders.all.values()].flatMap(({daemon}) => (daemon?.runs ? [daemon] : []))
+    const daemon = victims.chance.pick(running)
+    if (daemon) strike(daemon, victims)
+  })
+
+const cut = (a: string, b: string, {chance, network, later, note}: Victims): void => {
+  note('world', {type: 'cut', a, b})
+  network.cut(a, b)
+  later(chance.skewed(100, 150_000), () => {
+    network.mend(a, b)
+    note('world', {type: 'mended', a, b})
+  })
+}
+
+const freeze = (place: string, life: Life | null, mostMs: number, {chance, later, note}: Victims): void => {
+  if (!life?.isAwake) return
+  note(place, {type: 'froze'})
+  life.freeze()
+  later(chance.skewed(100, mostMs), () => {
+    note(place, {type: 'thawed'})
+    life.thaw()
+  })
+}
+
+/** The fleet's program ends, and starts again on another store. */
+const replaceStore = (disk: FakeStoreDisk, event: WorldEvent, {fleet, note}: Victims): void => {
+  fleet.life?.die('its store is replaced')
+  fleet.disk = disk
+  note('fleet', event)
+  fleet.start()
+}
+
+const strikes = {
+  agentDies: onHost((host, {chance}) => host.life?.dieIn(chance.skewed(1, 400))),
+  agentIsReplaced: onHost((host) => host.stop()),
+  agentFreezes: onHost((host, victims) => freeze(host.spec.place, host.life, 120_000, victims)),
+  hostLosesPower: onHost((host, {chance, later}) => {
+    host.powerOff()
+    later(chance.skewed(2_000, 200_000), () => host.powerOn())
+  }),
+  hostIsWiped: onHost((host, {chance, later}) => {
+    host.powerOff()
+    if (chance.happens(0.3)) host.wipe()
+    later(chance.skewed(2_000, 60_000), () => host.powerOn())
+  }),
+  hostHasIoErrors: onHost((host, {chance, later}) => {
+    host.ioErrors = chance.number() * 0.3
+    later(chance.skewed(1_000, 60_000), () => {
+      host.ioErrors = 0
+    })
+  }),
+  hostClockJumps: onHost((host, {chance, note}) => {
+    const ms = Math.round((chance.number() - 0.5) * 2 * chance.skewed(1_000, hourMs))
+    host.wallOffsetMs += ms
+    note(host.spec.place, {type: 'clockJumped', ms})
+  }),
+  fleetDies: ({fleet, chance}) => fleet.life?.dieIn(chance.skewed(1, 100)),
+  fleetFreezes: (victims) => freeze('fleet', victims.fleet.life, 60_000, victims),
+  fleetClockJumps: ({fleet, chance, note}) => {
+    const ms = Math.round((chance.number() - 0.5) * 2 * chance.skewed(1_000, hourMs))
+    fleet.wallOffsetMs += ms
+    note('fleet', {type: 'clockJumped', ms})
+  },
+  fleetDiskIsFull: ({fleet, chance, later}) => {
+    fleet.isFull = true
+    later(chance.skewed(100, 20_000), () => {
+      fleet.isFull = false
+    })
+  },
+  fleetLosesStore: (victims) => replaceStore(new FakeStoreDisk(), {type: 'storeLost'}, victims),
+  fleetRestoresBackup: (victims) => {
+    const number = victims.chance.between(0, victims.backups.length)
+    const backup = victims.backups[number]
+    if (backup) replaceStore(backup.copy(), {type: 'storeRestored', backup: number}, victims)
+  },
+  hostIsCutOff: onHost(({spec}, victims) => cut('fleet', spec.place, victims)),
+  channelBreaks: onHost(({spec}, {network}) => network.reset('fleet', spec.place)),
+  clientIsCutOff: (victims) => {
+    const client = victims.chance.pick(victims.clients)
+    const host = victims.chance.pick(victims.hosts)
+    const other = victims.chance.happens(0.5) ? 'fleet' : host?.spec.place
+    if (client && other) cut(client.plan.name, other, victims)
+  },
+  clientFreezes: (victims) => {
+    const client = victims.chance.pick(victims.clients)
+    if (client) freeze(client.plan.name, client.life, 100_000, victims)
+  },
+  weatherIsBad: ({network, chance, later}) => {
+    network.weather = {
+      lost: chance.number() * 0.2,
+      repeated: chance.number() * 0.3,
+      slow: chance.number() * 0.3,
+      slowMs: chance.skewed(10, 10_000),
+    }
+    later(chance.skewed(1_000, 90_000), () => {
+      network.weather = calm
+    })
+  },
+  daemonCrashes: onDaemon((daemon) => daemon.crash()),
+  daemonIsKilled: onDaemon((daemon) => daemon.kill()),
+  daemonFreezes: onDaemon((daemon, {chance, later}) => {
+    daemon.freeze()
+    later(chance.skewed(100, 120_000), () => daemon.thaw())
+  }),
+  daemonCantLeave: onDaemon((daemon, {chance}) => {
+    daemon.trouble = {...noTrouble, [chance.pick(['synced', 'unmounted']) as string]: false}
+  }),
+  buildersDontStart: onHost(({builders}, {chance, later}) => {
+    builders.trouble = {...noTrouble, startFault: 'invalid database'}
+    later(chance.skewed(1_000, 40_000), () => {
+      builders.trouble = noTrouble
+    })
+  }),
+  operatorActs: (victims) => operate(victims.chance.pick(operations) ?? 'cordon', victims),
+} satisfies Record<string, Strike>
+
+export type FaultName = keyof typeof strikes
+export const faultNames = Object.keys(strikes) as readonly FaultName[]
+
+export const strike = (name: FaultName, victims: Victims): void => {
+  victims.note('world', {type: 'fault', name})
+  strikes[name](victims)
+}

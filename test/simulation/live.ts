@@ -1,0 +1,14 @@
+import {lineOf} from './log.ts'
+import {World} from './world.ts'
+
+export type Life = {readonly seed: number; readonly lines: readonly string[]; readonly broken: readonly string[]}
+
+/** Lives one seed's whole life; whatever ends it before its time is broken too. */
+export const live = async (seed: number): Promise<Life> => {
+  const world = new World(seed)
+  const failure = await world.run().then(
+    () => [],
+    (error: unknown) => [error instanceof Error ? (error.stack ?? error.message) : String(error)],
+  )
+  return {seed, lines: world.log.map(lineOf), broken: [...failure, ...world.broken]}
+}
