@@ -91,8 +91,10 @@ export class Channel {
       if (parsed.known) this.#answer(parsed.message, wire, signal)
       else say(wire, {type: 'unsupported', of: parsed.type})
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error
-      wire.close(`the fleet broke the protocol: ${error.message}`)
+      // The journal could not be written, say: the fleet says it all again on the next connection.
+      const isOurs = !(error instanceof ProtocolError)
+      if (isOurs) this.#deps.log.error({err: error}, 'what the fleet said could not be taken in')
+      wire.close(isOurs ? 'the agent failed; its log says why' : `the fleet broke the protocol: ${error.message}`)
     }
   }
 
@@ -108,7 +110,6 @@ export class Channel {
         log.info({connection}, 'connected to the fleet')
         this.#wire = wire
         this.#failures = 0
-        this.#lastSaid = ''
         void this.#beat(wire, heartbeatMs, signal)
         onConnected()
       },

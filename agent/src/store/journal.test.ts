@@ -7,7 +7,7 @@ import type {DesiredBuilder} from '@hearth/proto/desired'
 import type {Desired} from '@hearth/proto/fleet-message'
 import type {BuilderId, BuildId, CopyId, Epoch, LeaseId, ProjectId, Revision, Term} from '@hearth/proto/ids'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
-import {JournalError, openJournal} from './journal.ts'
+import {JournalError, journalIn, openDatabase, openJournal} from './journal.ts'
 
 let directory: string
 beforeEach(() => {
@@ -119,6 +119,35 @@ describe('journal', () => {
     expect(journal.builders()[0]?.outcomes).toEqual([outcome])
     journal.apply(desired(1, 3, [builder('b1', null)]))
     expect(journal.builders()[0]?.outcomes).toEqual([])
+  })
+
+  it('has neither half of a desired state that the disk had no room for', () => {
+    const database = openDatabase(':memory:')
+    const journal = journalIn(database)
+    journal.apply(desired(1, 1, [builder('b1', null)]))
+    database.exec(`PRAGMA max_page_count = ${Number(database.prepare('PRAGMA page_count').get()?.['page_count']) + 1}`)
+    const many = Array.from({length: 100}, (_, index) => builder(`n${index}`, 'l1'))
+    expect(() => journal.apply(desired(1, 2, many))).toThrow(/full/)
+    expect(journal.applied).toEqual({term: 1, revision: 1})
+    expect(journal.builders()).toMatchObject([{builder: 'b1', listed: true}])
+    database.exec('PRAGMA max_page_count = 100000')
+    expect(journal.apply(desired(1, 2, many))).toBe(true)
+    expect(journal.builders()).toHaveLength(101)
+  })
+
+  it('keeps the newest logs while nobody takes them, in the order in which they came', () => {
+    const journal = journalIn(openDatabase(':memory:'), 10_000)
+    const add = (name: number, length: number) =>
+      journal.addLog({
+        ...{lease: `l${name}` as LeaseId, build: 'b' as BuildId, architecture: 'amd64'},
+        text: 'x'.repeat(length),
+      })
+    for (let name = 10; name < 30; name++) add(name, 900)
+    expect(journal.nextLog()?.lease).toBe('l20') // ten of 900 bytes and a few, not eleven
+    journal.removeLog('l20' as LeaseId)
+    expect(journal.nextLog()?.lease).toBe('l21')
+    add(30, 20_000)
+    expect(journal.nextLog()?.lease).toBe('l30')
   })
 
   it('is open in one process only, and free again after that process was killed', () => {

@@ -62,7 +62,7 @@ export interface Journal {
   claimEpoch(copy: CopyId, epoch: Epoch, builder: BuilderId): boolean
   wasFormatted(copy: CopyId): boolean
   noteFormatted(copy: CopyId): void
-  /** Forgets a deleted copy's file system, never its epoch. */
+  /** Keeps a log until it is removed, but no more than so many bytes of all: while a fleet is away for long, the oldest go first. */
   addLog(log: PendingLog): void
   nextLog(): PendingLog | null
   removeLog(lease: LeaseId): void
@@ -95,6 +95,11 @@ const claim = `
     OR (excluded.epoch = copies.epoch AND coalesce(copies.builder, excluded.builder) = excluded.builder)
 `
 
+/** All logs behind the newest ones that together are within the limit; the newest of all stays. */
+const forgetOldLogs = `
+  DELETE FROM logs WHERE rowid < (SELECT max(rowid) FROM logs) AND rowid IN (
+    SELECT rowid FROM (SELECT rowid, sum(octet_length(row)) OVER (ORDER BY rowid DESC) AS newer FROM logs) WHERE newer > ?)`
+
 /** The journal belongs to a newer program, or another process has it open; the message says which and what to do. */
 export class JournalError extends Error {
   override readonly name = 'JournalError'
@@ -104,7 +109,8 @@ export class JournalError extends Error {
 export const openJournal = (path: string): Journal => journalIn(openDatabase(path))
 
 /** The journal in an open database: the simulation keeps one in memory, which outlives its agents. */
-export const journalIn = (database: DatabaseSync): Journal => new SqliteJournal(database)
+export const journalIn = (database: DatabaseSync, mostLogBytes = 256 * 1024 * 1024): Journal =>
+  new SqliteJournal(database, mostLogBytes)
 
 /** Opens the database of a journal, or makes one (`:memory:`). */
 export const openDatabase = (path: string): DatabaseSync => {
@@ -149,15 +155,14 @@ const emptyRow = (desired: DesiredBuilder): JournalBuilder => ({
 
 class SqliteJournal implements Journal {
   readonly #database: DatabaseSync
+  readonly #mostLogBytes: number
   readonly #builders = new Map<BuilderId, JournalBuilder>()
   readonly #statements = new Map<string, StatementSync>()
 
-  constructor(database: DatabaseSync) {
+  constructor(database: DatabaseSync, mostLogBytes: number) {
     this.#database = database
-    for (const {row} of database.prepare('SELECT row FROM builders ORDER BY builder').all()) {
-      const builder = JSON.parse(String(row)) as JournalBuilder
-      this.#builders.set(builder.builder, builder)
-    }
+    this.#mostLogBytes = mostLogBytes
+    this.#readBuilders()
   }
 
   get applied() {
@@ -213,6 +218,7 @@ class SqliteJournal implements Journal {
 
   addLog(log: PendingLog): void {
     this.#statement('INSERT OR REPLACE INTO logs (lease, row) VALUES (?, ?)').run(log.lease, JSON.stringify(log))
+    this.#statement(forgetOldLogs).run(this.#mostLogBytes)
   }
   nextLog(): PendingLog | null {
     const row = this.#statement('SELECT row FROM logs ORDER BY rowid LIMIT 1').get()
@@ -243,6 +249,14 @@ class SqliteJournal implements Journal {
     return known
   }
 
+  #readBuilders(): void {
+    this.#builders.clear()
+    for (const {row} of this.#database.prepare('SELECT row FROM builders ORDER BY builder').all()) {
+      const builder = JSON.parse(String(row)) as JournalBuilder
+      this.#builders.set(builder.builder, builder)
+    }
+  }
+
   #put(row: JournalBuilder): void {
     this.#statement('INSERT OR REPLACE INTO builders (builder, row) VALUES (?, ?)').run(
       row.builder,
@@ -271,7 +285,8 @@ class SqliteJournal implements Journal {
       work()
       this.#database.exec('COMMIT')
     } catch (error) {
-      this.#database.exec('ROLLBACK')
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK') // a full disk has rolled it back already
+      this.#readBuilders()
       throw error
     }
   }
