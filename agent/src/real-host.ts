@@ -12,6 +12,17 @@ import {createLocalVolumes, type LocalVolumes} from './volume/local.ts'
 
 const undoWithinMs = 30_000
 
+/** After how long something is no longer awaited. */
+export type Patience = {
+  /** A daemon that answers nothing hangs. */
+  readonly answerMs: number
+  /** Processes that were killed and have not ended are stuck. */
+  readonly killedMs: number
+  /** A volume that is still in use is busy. */
+  readonly busyMs: number
+}
+const usualPatience: Patience = {answerMs: 15_000, killedMs: 15_000, busyMs: 5_000}
+
 export type HostOptions = {
   readonly stateDir: string
   readonly slots: number
@@ -21,8 +32,7 @@ export type HostOptions = {
   readonly builderSubnet: string
   /** Called once the state directory is this agent's, before anything is made: what it throws leaves nothing behind. */
   readonly beforeMaking?: (opened: Pick<OpenHost, 'facts' | 'journal'>) => Promise<void>
-  /** A daemon that answers nothing for so long hangs; default 15 s. */
-  readonly answerMs?: number
+  readonly patience?: Partial<Patience>
   readonly clock: Clock
   readonly log: Log
 }
@@ -64,11 +74,12 @@ type Made = Pick<OpenHost, 'volumes' | 'runtime' | 'usage' | 'release'>
 const makeReady = async (
   stateDirectory: string,
   facts: HostFacts,
-  {slots, tools, advertise, builderSubnet, answerMs = 15_000, clock, log}: HostOptions,
+  {slots, tools, advertise, builderSubnet, patience, clock, log}: HostOptions,
   signal: AbortSignal,
 ): Promise<Made> => {
   const pool = await openPool({stateDirectory, run, log, signal})
-  const volumes = createLocalVolumes({directory: pool.volumes, run, log})
+  const {answerMs, killedMs, busyMs} = {...usualPatience, ...patience}
+  const volumes = createLocalVolumes({directory: pool.volumes, busyWaitMs: busyMs, run, log})
   const isUnused = async (inner: AbortSignal) => (await volumes.list(inner)).length === 0
   try {
     await volumes.sweep(signal)
@@ -76,7 +87,7 @@ const makeReady = async (
     const network = {subnet: builderSubnet, deny: []}
     const found = {architecture, bootId, runtimeDir: join(stateDirectory, 'run'), portRange: null, network}
     const dnsFallback = ['1.1.1.1', '8.8.8.8']
-    const more = {tools, advertise, dnsFallback, spares: slots, answerMs}
+    const more = {tools, advertise, dnsFallback, spares: slots, answerMs, killedMs}
     const runtime = await openRuntime({...found, ...more, run, log, clock}, signal)
     return {
       volumes,

@@ -17,7 +17,7 @@ export const makeFakeRuntimeRig = async (): Promise<RuntimeRig> => {
   let made = 0
   return {
     open: async ({clockBehindMs = 0} = {}) =>
-      createFakeRuntime({builders, clock: {...clock, now: () => clock.now() - clockBehindMs}}),
+      createFakeRuntime({builders, answerMs: 50, clock: {...clock, now: () => clock.now() - clockBehindMs}}),
     newBuilder: () => `builder-${made++}` as BuilderId,
     newDevice: async (content = 'empty') => {
       const copy = `00000000-0000-4000-8000-${String(made++).padStart(12, '0')}` as CopyId

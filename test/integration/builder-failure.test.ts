@@ -15,7 +15,7 @@ const dirty = {clean: false, generation: null}
 describe.skipIf(unprivileged())('a builder that fails', () => {
   let rig: AgentRig
   beforeAll(async () => {
-    rig = await makeAgentRig({policy: {stopDeadlineMs: 1000, clientGoneMs: 500}, answerMs: 4000})
+    rig = await makeAgentRig({policy: {stopDeadlineMs: 1000, clientGoneMs: 500}, patience: {answerMs: 4000}})
   })
   afterAll(async () => await rig.close())
 

@@ -36,7 +36,7 @@ export type AgentRig = {
 export type AgentRigOptions = {
   readonly policy?: Partial<AgentDeps['policy']>
   readonly tools?: Partial<HostOptions['tools']>
-  readonly answerMs?: number
+  readonly patience?: HostOptions['patience']
   /** Where clients reach builders; default: at the loopback address. */
   readonly address?: string
 }
@@ -57,7 +57,7 @@ export const hostOptions = (directory: Pick<TestDirectory, 'path'>, more: AgentR
   tools: {buildkitd: tools.buildkitd, runc: tools.runc, ...more.tools},
   advertise: {address: more.address ?? '127.0.0.1', serverName: 'hearth-builder'},
   builderSubnet: '10.216.0.0/16',
-  answerMs: more.answerMs ?? 15_000,
+  patience: more.patience ?? {},
   clock: realClock,
   log: silentLog,
 })

@@ -1,5 +1,6 @@
 import {readdir, readFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {setTimeout as sleep} from 'node:timers/promises'
 import {cgroupHierarchies} from '@hearth/agent/host/cgroup'
 import {listLoopDevices} from '@hearth/agent/host/loop'
 import {readMounts} from '@hearth/agent/host/mountinfo'
@@ -11,11 +12,19 @@ import {isMark} from './test-directory.ts'
 export type TracesOf = {readonly path: string; readonly runtimeDir: string; readonly builders: readonly string[]}
 
 /**
- * All that this machine shows of them, a line for each thing: mounts in whatever namespace, loop devices, processes, network
- * interfaces and rules, cgroups of every hierarchy, sockets; keys and other files in the
- * runtime directory.
+ * All that this machine goes on to show of them, a line for each thing: mounts in whatever namespace, loop devices, processes, network
+ * interfaces and rules, cgroups of every hierarchy, sockets; keys and other files in the runtime directory. What is there for a moment
+ * only does not count: a builder that starts just now, of whatever Hearth, has a copy of each mount until it has dropped it.
  */
-export const tracesOf = async ({path, runtimeDir, builders}: TracesOf): Promise<readonly string[]> => {
+export const tracesOf = async (of: TracesOf): Promise<readonly string[]> => {
+  for (let waitMs = 20; waitMs < 4000; waitMs *= 2) {
+    if ((await look(of)).length === 0) return []
+    await sleep(waitMs)
+  }
+  return await look(of)
+}
+
+const look = async ({path, runtimeDir, builders}: TracesOf): Promise<readonly string[]> => {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
   const found = await Promise.all([
     ...pids.map(async (pid) => await mounts(pid, path)),

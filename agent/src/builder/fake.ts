@@ -3,7 +3,7 @@ import type {BuilderId} from '@hearth/proto/ids'
 import {abortable} from '../host/abortable.ts'
 import type {FakeBuilder, FakeBuilders} from './fake-builders.ts'
 import type {FakeDaemon} from './fake-daemon.ts'
-import {type BuilderRuntime, BuilderStartError, type SeenBuilder} from './runtime.ts'
+import {type BuilderRuntime, BuilderSilentError, BuilderStartError, type SeenBuilder} from './runtime.ts'
 
 /**
  * Called at each point at which an agent may die or an act may fail. One that never settles is a dead agent; one that throws is a
@@ -11,8 +11,6 @@ import {type BuilderRuntime, BuilderStartError, type SeenBuilder} from './runtim
  */
 export type FakeRuntimeStep = (at: `${keyof BuilderRuntime}:${'begin' | 'half' | 'done'}`) => Promise<void>
 
-/** BuildKit's own calls are given up after this long. */
-const callMs = 15_000
 const minuteMs = 60_000
 
 /** An agent's view of the fake builders; behaves as the real runtime does, and passes the same contract suite. */
@@ -20,9 +18,12 @@ export const createFakeRuntime = ({
   builders,
   clock = builders.deps.clock,
   step = async () => undefined,
+  answerMs = 15_000,
 }: {
   builders: FakeBuilders
   clock?: Clock
+  /** A daemon that answers nothing for so long hangs. */
+  answerMs?: number
   step?: FakeRuntimeStep
 }): BuilderRuntime => {
   const {all} = builders
@@ -49,8 +50,8 @@ export const createFakeRuntime = ({
     stepped(name, signal, async () => {
       const daemon = all.get(builder)?.daemon
       if (daemon?.state !== 'serving') throw new Error(`builder ${builder} does not answer`)
-      if (daemon.isFrozen && !(await withinMs(callMs, daemon.answers(), clock, signal)))
-        throw new Error(`builder ${builder} did not answer in time`)
+      if (daemon.isFrozen && !(await withinMs(answerMs, daemon.answers(), clock, signal)))
+        throw new BuilderSilentError(`builder ${builder} did not answer in time`)
       if (daemon.state !== 'serving') throw new Error(`builder ${builder} has ended`)
       return act(daemon)
     })

@@ -51,6 +51,8 @@ export type RuntimeOptions = Omit<
   readonly spares: number
   /** A daemon that answers nothing for so long hangs. */
   readonly answerMs: number
+  /** What SIGKILL has not ended after so long is in I/O that does not return. */
+  readonly killedMs: number
   readonly run: Run
   readonly log: Log
 }
@@ -101,9 +103,6 @@ type Deps = RuntimeOptions &
   Pick<RealRuntime, 'release'> & {
     readonly removeNetwork: (name: string, signal: AbortSignal) => Promise<void>
   }
-
-/** What SIGKILL has not ended by then is in I/O that does not return. */
-const stuckAfterMs = 15_000
 
 class Runtime implements RealRuntime {
   readonly #deps: Deps
@@ -215,7 +214,7 @@ class Runtime implements RealRuntime {
   }
 
   stop: BuilderRuntime['stop'] = async (builder, deadlineMs, signal) => {
-    const {hierarchies, clock, log} = this.#deps
+    const {hierarchies, killedMs, clock, log} = this.#deps
     await this.closeConnections(builder, signal)
     this.#closeControl(builder)
     const processes = await Promise.all(cgroupProcesses(hierarchies, builder, 'daemon').map(readProcess))
@@ -228,7 +227,7 @@ class Runtime implements RealRuntime {
     let killed = false
     for (let waitMs = 2; this.#processes(builder).length > 0; waitMs = Math.min(50, waitMs * 1.5)) {
       const overMs = clock.monotonic() - deadline
-      if (overMs > stuckAfterMs) throw stuck(builder, this.#processes(builder))
+      if (overMs > killedMs) throw stuck(builder, this.#processes(builder))
       if (overMs > 0) {
         if (!killed) log.warn({builder}, 'builder did not end in time and is killed')
         killed = true

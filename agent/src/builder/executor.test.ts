@@ -1,0 +1,229 @@
+import type {DesiredBuilder, DesiredCopy} from '@hearth/proto/desired'
+import type {Desired} from '@hearth/proto/fleet-message'
+import type {
+  BuilderId,
+  BuildId,
+  CopyId,
+  Epoch,
+  GenerationId,
+  LeaseId,
+  ProjectId,
+  Revision,
+  Term,
+} from '@hearth/proto/ids'
+import {realClock as clock} from '@hearth/proto/real-clock'
+import {beforeEach, describe, expect, it} from 'vitest'
+import {silentLog as log} from '../../../test/support/silent-log.ts'
+import type {BuilderAction} from '../reconcile/plan.ts'
+import {type Journal, journalIn, openDatabase} from '../store/journal.ts'
+import {createFakeVolumes} from '../volume/fake.ts'
+import {FakeDisk} from '../volume/fake-disk.ts'
+import {execute} from './executor.ts'
+import {createFakeRuntime} from './fake.ts'
+import {FakeBuilders} from './fake-builders.ts'
+
+const signal = new AbortController().signal
+const builder = 'b-1' as BuilderId
+const copy = '00000000-0000-4000-8000-000000000001' as CopyId
+const lease = 'l-1' as LeaseId
+const publicKey = 'key'
+const desired: DesiredBuilder = {
+  ...{builder, project: 'p' as ProjectId, architecture: 'amd64', trust: 'trusted', copy, epoch: 1 as Epoch},
+  limits: {cpuWeight: 100, memoryBytes: 2 ** 29},
+  maxUsedSpaceBytes: 10_000,
+  lease: {build: 'x-1' as BuildId, lease, clients: [publicKey], finishing: false, cancel: null},
+  ...{want: 'ready', reason: 'idle', seal: null},
+}
+const desiredCopy: DesiredCopy = {
+  ...{copy, project: 'p' as ProjectId, architecture: 'amd64', from: null, filesystem: copy, sizeBytes: 2 ** 30},
+  want: 'present',
+}
+
+describe('execute', () => {
+  let journal: Journal
+  let disk: FakeDisk
+  let builders: FakeBuilders
+  /** What happens at each point at which an act can fail. */
+  let step: (at: string) => Promise<void>
+  beforeEach(() => {
+    journal = journalIn(openDatabase(':memory:'))
+    disk = new FakeDisk()
+    builders = new FakeBuilders({address: 'host', disk, clock})
+    step = async () => undefined
+    want({})
+  })
+
+  let revision = 0
+  const want = (change: Partial<DesiredBuilder>) => {
+    const said: Desired = {
+      ...{type: 'desired', term: 1 as Term, revision: ++revision as Revision, drain: null},
+      builders: [{...desired, ...change}],
+      ...{copies: [desiredCopy], generations: []},
+    }
+    journal.apply(said)
+  }
+  const row = () => journal.builders()[0] as NonNullable<ReturnType<Journal['builders']>[0]>
+  const runtime = () => createFakeRuntime({builders, answerMs: 20, step: (at) => step(at)})
+  const volumes = () => createFakeVolumes({disk, step: (at) => step(at)})
+  const act = async (action: BuilderAction, attempt = 1) => {
+    const seen = (await createFakeRuntime({builders}).list(new Set([builder]), signal))[0]
+    const deps = {journal, volumes: volumes(), runtime: runtime(), clock, log, stopDeadlineMs: 1000}
+    await execute(action, {row: row(), seen, attempt}, deps, signal)
+  }
+  const failAt = (point: string, error: Error) => {
+    step = async (at) => {
+      if (at === point) throw error
+    }
+  }
+  const start = async () => {
+    await act({type: 'createCopy', copy: desiredCopy})
+    await act({type: 'attach', filesystem: copy})
+    await act({type: 'start'})
+  }
+  const connect = () => {
+    const found = builders.all.get(builder)
+    const certificatePem = row().lease?.certificates[0]?.certificatePem ?? null
+    return builders.connect(found?.endpoints[0]?.port ?? 0, {caPem: found?.caPem ?? '', certificatePem, publicKey})
+  }
+  const build = async (end: 'succeeds' | 'fails' | 'hangs', ref = 'r-1') => {
+    const begun = Promise.withResolvers<void>()
+    const steps = ['a', 'b', 'c'].map((name) => ({name, ms: 1}))
+    const solved = connect().solve({ref, steps, end, onLastStep: begun.resolve})
+    solved.catch(() => undefined)
+    await begun.promise
+    if (end !== 'hangs') await solved
+  }
+  const endLease = (more: {force?: string; clientGone?: boolean} = {}) =>
+    act({type: 'endLease', force: more.force ?? null, clientGone: more.clientGone ?? false})
+
+  it('writes down what it intends before it does it', async () => {
+    await act({type: 'createCopy', copy: desiredCopy})
+    const died = new Error('the agent died here')
+    failAt('attach:begin', died)
+    await expect(act({type: 'attach', filesystem: copy})).rejects.toBe(died)
+    expect(row()).toMatchObject({attachIntended: true, startIntended: false, fault: null})
+    expect(journal.claimEpoch(copy, 1 as Epoch, builder)).toBe(true)
+    step = async () => undefined
+    await act({type: 'attach', filesystem: copy})
+    failAt('start:begin', died)
+    await expect(act({type: 'start'})).rejects.toBe(died)
+    expect(row()).toMatchObject({startIntended: true, startDone: false, fault: null})
+    expect(row().timingsMs).toEqual({attach: expect.any(Number)})
+  })
+
+  it('formats a copy once, and notes it before', async () => {
+    await act({type: 'createCopy', copy: desiredCopy})
+    await act({type: 'attach', filesystem: copy})
+    expect(journal.wasFormatted(copy)).toBe(true)
+    await volumes().detach(copy, signal)
+    const image = disk.copies.get(copy)?.image
+    if (image) image.content = 'blank'
+    await act({type: 'attach', filesystem: copy})
+    expect(row().fault).toMatchObject({code: 'VolumeContentError'})
+  })
+
+  it('does not attach under an epoch that is over', async () => {
+    await act({type: 'createCopy', copy: desiredCopy})
+    journal.claimEpoch(copy, 2 as Epoch, 'b-2' as BuilderId)
+    await act({type: 'attach', filesystem: copy})
+    expect(row()).toMatchObject({attachIntended: false, fault: {code: 'EpochFencedError'}})
+    expect(await volumes().list(signal)).toEqual([])
+  })
+
+  it('starts nothing on a copy that is not attached', async () => {
+    await act({type: 'start'})
+    expect(row()).toMatchObject({startIntended: false, fault: null})
+    expect(builders.all.size).toBe(0)
+  })
+
+  it('opens a lease with a certificate for each client', async () => {
+    await start()
+    await act({type: 'openLease'})
+    expect(row().lease).toMatchObject({lease, ended: null, certificates: [{publicKey}]})
+  })
+
+  it('ends a lease with what the record says, and only then puts it away', async () => {
+    await start()
+    await act({type: 'openLease'})
+    await build('fails')
+    await endLease()
+    expect(row().outcomes).toMatchObject([{lease, state: 'failed', failedStep: {exitCode: 7}}])
+    expect(row().lease?.ended).toEqual({refs: ['r-1']})
+    expect((await runtime().records(builder, signal)).records).toHaveLength(1)
+    await act({type: 'closeLease'})
+    expect(row()).toMatchObject({lease: null, tidyDue: true})
+    expect((await runtime().records(builder, signal)).records).toEqual([])
+    expect(journal.nextLog()).toMatchObject({lease, text: expect.stringContaining('r-1')})
+  })
+
+  it('lets a build go on whose client spoke too early', async () => {
+    await start()
+    await act({type: 'openLease'})
+    await build('hangs')
+    await endLease()
+    expect(row()).toMatchObject({outcomes: [], lease: {ended: null}})
+    await endLease({force: 'drained'})
+    expect(row().outcomes).toMatchObject([{state: 'cancelled', reason: 'drained'}])
+  })
+
+  it('calls a daemon that hangs failed, and asks it no more', async () => {
+    await start()
+    await act({type: 'openLease'})
+    await build('hangs')
+    builders.all.get(builder)?.daemon?.freeze()
+    await endLease({clientGone: true})
+    expect(row()).toMatchObject({outcomes: [], fault: {code: 'BuilderSilentError'}})
+    await endLease({force: 'it hangs'})
+    expect(row().outcomes).toMatchObject([{state: 'infrastructure', reason: 'it hangs'}])
+    await act({type: 'closeLease'})
+    expect(row()).toMatchObject({lease: null, tidyDue: false})
+  })
+
+  it('calls a build that someone cancelled cancelled, even if its builder failed', async () => {
+    await start()
+    await act({type: 'openLease'})
+    await build('hangs')
+    journal.update(builder, {fault: {code: 'c', message: 'it hangs'}})
+    const {lease: wanted} = desired
+    want({lease: wanted && {...wanted, cancel: 'by ann'}})
+    await endLease({force: 'it hangs'})
+    expect(row().outcomes).toMatchObject([{state: 'cancelled', reason: 'by ann'}])
+  })
+
+  it('prunes what is over its budget, and notes what is left', async () => {
+    await start()
+    await act({type: 'openLease'})
+    await build('succeeds')
+    want({maxUsedSpaceBytes: 5000})
+    journal.update(builder, {tidyDue: true})
+    const before = await runtime().usedBytes(builder, signal)
+    await act({type: 'tidy'})
+    expect(row().tidyDue).toBe(false)
+    expect(row().usedBytes).toBeLessThan(before)
+    expect(row().usedBytes).toBe(await runtime().usedBytes(builder, signal))
+  })
+
+  it('tries what failed again, and gives it up with its reason', async () => {
+    failAt('create:begin', new Error('the disk is full'))
+    for (const attempt of [1, 2])
+      await expect(act({type: 'createCopy', copy: desiredCopy}, attempt)).rejects.toThrow('the disk is full')
+    expect(row().fault).toBeNull()
+    await act({type: 'createCopy', copy: desiredCopy}, 3)
+    expect(row().fault).toEqual({code: 'Error', message: 'the disk is full'})
+  })
+
+  it('gives up a cache that can not be sealed, and releases its builder as dirty', async () => {
+    await start()
+    await act({type: 'stop'})
+    await act({type: 'noteExit'})
+    await act({type: 'detach'})
+    expect(row()).toMatchObject({leftClean: {clean: true, reason: 'idle'}, detached: true})
+    failAt('seal:half', new Error('the disk is full'))
+    const release = {type: 'release', seal: 'g-1' as GenerationId} as const
+    await expect(act(release, 4)).rejects.toThrow('the disk is full')
+    await act(release, 5)
+    expect(row()).toMatchObject({released: null, leftClean: {clean: false, reason: /could not be sealed: the disk/}})
+    await act({type: 'release', seal: null})
+    expect(row().released).toMatchObject({clean: false, generation: null})
+  })
+})
