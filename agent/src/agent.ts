@@ -40,6 +40,7 @@ export class Agent {
     this.#outbox = new LogOutbox(deps)
     this.#loop = new ReconcileLoop({
       ...deps,
+      bootId: identity.bootId,
       report: (observed) => {
         this.#channel.report(observed)
         this.#outbox.nudge()

@@ -4,7 +4,7 @@ import {FakeBuilders} from '@hearth/agent/builder/fake-builders'
 import type {Dial, Wire} from '@hearth/agent/channel/wire'
 import {abortable} from '@hearth/agent/host/abortable'
 import type {LoopDeps} from '@hearth/agent/reconcile/loop'
-import {type Journal, journalIn, openDatabase} from '@hearth/agent/store/journal'
+import type {Journal} from '@hearth/agent/store/journal'
 import {createFakeVolumes} from '@hearth/agent/volume/fake'
 import {FakeDisk} from '@hearth/agent/volume/fake-disk'
 import type {Clock} from '@hearth/proto/clock'
@@ -13,9 +13,9 @@ import type {BuilderId, HostId} from '@hearth/proto/ids'
 import {silentLog} from '../support/silent-log.ts'
 import type {FleetPlace} from './fleet-place.ts'
 import type {Ground} from './ground.ts'
+import {JournalDisk} from './journal-disk.ts'
 import {Life} from './life.ts'
 import type {WorldEvent} from './log.ts'
-import {mortalJournal} from './mortal-journal.ts'
 import type {Place} from './network.ts'
 
 export type HostSpec = {
@@ -42,7 +42,7 @@ export class HostPlace {
   ioErrors = 0
   readonly #ground: Ground
   readonly #fleet: FleetPlace
-  #database = openDatabase(':memory:')
+  #journal = new JournalDisk()
   #boots = 1
   #life: Life | null = null
   #stop = new AbortController()
@@ -128,6 +128,7 @@ export class HostPlace {
     this.#note({type: 'powerLost'})
     this.#life?.die('power')
     this.disk.crash(this.#ground.chance.faults)
+    this.#journal.losePower(this.#ground.chance.faults)
     this.builders.crash()
   }
   powerOn(): void {
@@ -142,12 +143,12 @@ export class HostPlace {
     this.#note({type: 'wiped'})
     this.disk = this.#newDisk()
     this.builders = this.#newBuilders()
-    this.#database = openDatabase(':memory:')
+    this.#journal = new JournalDisk()
   }
 
   /** The builders that take a slot, as its agents know them. */
   get held(): readonly BuilderId[] {
-    const rows = journalIn(this.#database).builders()
+    const rows = this.#journal.read().builders()
     return rows.filter(({released}) => !released).map(({builder}) => builder)
   }
 
@@ -180,7 +181,7 @@ export class HostPlace {
 
   /** As `runAgent` of real-agent.ts. */
   async #run(life: Life, signal: AbortSignal): Promise<void> {
-    const journal = mortalJournal(journalIn(this.#database), life)
+    const journal = this.#journal.open(life)
     const volumes = createFakeVolumes({disk: this.disk, step: (at) => this.#step(life, at)})
     const runtime = createFakeRuntime({builders: this.builders, step: (at) => this.#step(life, at)})
     const clock = life.clock(this.#wall)

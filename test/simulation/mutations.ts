@@ -10,7 +10,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'epoch-test',
     file: 'agent/src/builder/executor.ts',
-    from: 'if (!journal.claimEpoch(copy, epoch, builder))',
-    to: 'if (!journal.claimEpoch(copy, epoch, builder) && false)',
+    from: 'if (!journal.claimEpoch(',
+    to: 'if (false && !journal.claimEpoch(',
   },
 ]

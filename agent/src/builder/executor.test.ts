@@ -67,7 +67,7 @@ describe('execute', () => {
   const volumes = () => createFakeVolumes({disk, step: (at) => step(at)})
   const act = async (action: BuilderAction, attempt = 1) => {
     const seen = (await createFakeRuntime({builders}).list(new Set([builder]), signal))[0]
-    const deps = {journal, volumes: volumes(), runtime: runtime(), clock, log, stopDeadlineMs: 1000}
+    const deps = {journal, volumes: volumes(), runtime: runtime(), clock, log, stopDeadlineMs: 1000, bootId: 'boot'}
     await execute(action, {row: row(), seen, attempt}, deps, signal)
   }
   const failAt = (point: string, error: Error) => {

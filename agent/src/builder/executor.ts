@@ -20,6 +20,7 @@ export type ExecutorDeps = {
   readonly clock: Clock
   readonly log: Log
   readonly stopDeadlineMs: number
+  readonly bootId: string
 }
 type Row = {readonly row: JournalBuilder; readonly seen: SeenBuilder | undefined}
 export type Execute<Type extends BuilderAction['type']> = (
@@ -81,9 +82,9 @@ const longestMs: Readonly<Record<BuilderAction['type'], number>> = {
 const executors: {readonly [Type in BuilderAction['type']]: Execute<Type>} = {
   createCopy: async ({copy}, _on, {volumes}, signal) => await volumes.create(copy, signal),
 
-  attach: async ({filesystem}, {row}, {journal, volumes, clock}, signal) => {
+  attach: async ({filesystem}, {row}, {journal, volumes, clock, bootId}, signal) => {
     const {builder, copy, epoch} = row.desired
-    if (!journal.claimEpoch(copy, epoch, builder))
+    if (!journal.claimEpoch(copy, epoch, `${builder} ${bootId}`))
       throw new EpochFencedError(`copy ${copy} was granted anew: epoch ${epoch} of builder ${builder} is over`)
     journal.update(builder, {attachIntended: true})
     const began = clock.monotonic()

@@ -33,7 +33,14 @@ const runLoop = async (volumes: {list: LoopDeps['volumes']['list']; detach: Loop
   }
   const store = {create: unused, attach: unused, seal: unused, deleteCopy: unused, deleteGeneration: unused}
   const loop = new ReconcileLoop({
-    ...{journal: journalIn(openDatabase(':memory:')), clock, log: silentLog, policy, report: () => undefined},
+    ...{
+      journal: journalIn(openDatabase(':memory:')),
+      clock,
+      log: silentLog,
+      policy,
+      report: () => undefined,
+      bootId: '',
+    },
     runtime: {list: async () => []} as unknown as LoopDeps['runtime'],
     volumes: {...store, ...volumes, usage: async () => ({copies: [], generations: []})},
     usage: async () => usage,

@@ -15,6 +15,7 @@ import {type Action, type PlanPolicy, plan} from './plan.ts'
 import {observedMessage, type Seen} from './report.ts'
 
 export type LoopDeps = {
+  readonly bootId: string
   readonly journal: Journal
   readonly volumes: VolumeAttacher & VolumeStore
   readonly runtime: BuilderRuntime
@@ -145,7 +146,8 @@ export class ReconcileLoop {
       case 'builder': {
         const row = journal.builders().find(({builder}) => builder === action.builder)
         if (!row) return
-        const deps: ExecutorDeps = {journal, volumes, runtime, clock, log, stopDeadlineMs: policy.stopDeadlineMs}
+        const {stopDeadlineMs} = policy
+        const deps: ExecutorDeps = {journal, volumes, runtime, clock, log, stopDeadlineMs, bootId: this.#deps.bootId}
         log.debug({builder: action.builder, action: action.do.type}, 'act')
         return await execute(action.do, {row, seen: this.#seen?.builders.get(action.builder), attempt}, deps, signal)
       }

@@ -16,7 +16,6 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, {recursive: true}))
 
 const copy = '00000000-0000-4000-8000-000000000001' as CopyId
-const b1 = 'b1' as BuilderId
 const builder = (name: string, lease: string | null): DesiredBuilder => ({
   builder: name as BuilderId,
   project: 'p' as ProjectId,
@@ -50,27 +49,26 @@ describe('journal', () => {
     const journal = openJournal(path)
     journal.apply(desired(1, 4, [builder('b1', 'l1')]))
     journal.update('b1' as BuilderId, {attachIntended: true})
-    journal.claimEpoch(copy, 3 as Epoch, b1)
+    journal.claimEpoch(copy, 3 as Epoch, 'b1')
     journal.close()
     const again = openJournal(path)
     expect(again.applied).toEqual({term: 1, revision: 4})
     expect(again.builders()).toMatchObject([{builder: 'b1', attachIntended: true, listed: true, startIntended: false}])
-    expect(again.claimEpoch(copy, 2 as Epoch, b1)).toBe(false)
-    expect(again.claimEpoch(copy, 3 as Epoch, b1)).toBe(true)
+    expect(again.claimEpoch(copy, 2 as Epoch, 'b1')).toBe(false)
+    expect(again.claimEpoch(copy, 3 as Epoch, 'b1')).toBe(true)
     again.close()
   })
 
-  it('gives an epoch to one builder, who may ask again', () => {
+  it('gives an epoch to one holder, who may ask again', () => {
     const journal = openJournal(':memory:')
-    const b2 = 'b2' as BuilderId
-    expect(journal.claimEpoch(copy, 3 as Epoch, b1)).toBe(true)
-    expect(journal.claimEpoch(copy, 3 as Epoch, b2)).toBe(false)
-    expect(journal.claimEpoch(copy, 3 as Epoch, b1)).toBe(true)
-    expect(journal.claimEpoch(copy, 4 as Epoch, b2)).toBe(true)
-    expect(journal.claimEpoch(copy, 4 as Epoch, b1)).toBe(false)
+    expect(journal.claimEpoch(copy, 3 as Epoch, 'b1')).toBe(true)
+    expect(journal.claimEpoch(copy, 3 as Epoch, 'b2')).toBe(false)
+    expect(journal.claimEpoch(copy, 3 as Epoch, 'b1')).toBe(true)
+    expect(journal.claimEpoch(copy, 4 as Epoch, 'b2')).toBe(true)
+    expect(journal.claimEpoch(copy, 4 as Epoch, 'b1')).toBe(false)
   })
 
-  it("of the first version goes on: an epoch of which no builder was noted is anyone's who comes first", () => {
+  it("of the first version goes on: an epoch of which no holder was noted is anyone's who comes first", () => {
     const path = join(directory, 'journal.db')
     const old = new DatabaseSync(path)
     old.exec(`
@@ -84,9 +82,9 @@ describe('journal', () => {
     old.close()
     const journal = openJournal(path)
     expect(journal.wasFormatted(copy)).toBe(true)
-    expect(journal.claimEpoch(copy, 1 as Epoch, b1)).toBe(false)
-    expect(journal.claimEpoch(copy, 2 as Epoch, b1)).toBe(true)
-    expect(journal.claimEpoch(copy, 2 as Epoch, 'b2' as BuilderId)).toBe(false)
+    expect(journal.claimEpoch(copy, 1 as Epoch, 'b1')).toBe(false)
+    expect(journal.claimEpoch(copy, 2 as Epoch, 'b1')).toBe(true)
+    expect(journal.claimEpoch(copy, 2 as Epoch, 'b2')).toBe(false)
     journal.close()
     openJournal(path).close()
   })

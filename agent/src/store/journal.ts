@@ -7,7 +7,7 @@ import type {ClientCertificate, Fault, Released} from '@hearth/proto/observed'
 
 // What this agent intends and has done, written down before it is done. Every method is one transaction, and survives the agent's
 // death. A power loss ends all builders of this host, and the fleet gives up what they held: it may also take the last of what
-// was written of them. Only epochs, what was formatted and the host's facts are synced to the disk at once, with all before them.
+// was written of them, but not that an epoch was theirs. Only epochs, what was formatted and the host's facts are synced to the disk at once, with all before them.
 // Invariants: an epoch of a copy never goes down; a (term, revision) never goes down; `released` is never taken back.
 
 /** One builder's row. The `…Intended` facts are written before the act, `startDone` after it. */
@@ -56,10 +56,11 @@ export interface Journal {
   update(builder: BuilderId, change: Partial<Omit<JournalBuilder, 'builder'>>): void
   forget(builder: BuilderId): void
   /**
-   * Notes an attachment. False, and nothing changes, if a higher epoch of this copy was noted before, or the same for another builder
-   * (by a fleet whose store was restored from a backup): the asker is fenced.
+   * Notes an attachment. False, and nothing changes, if a higher epoch of this copy was noted before, or the same for another holder:
+   * the asker is fenced. A holder is a builder during one boot of this host: a fleet whose store was restored from a backup grants an
+   * epoch anew, and a power loss may have taken the note that a builder was started.
    */
-  claimEpoch(copy: CopyId, epoch: Epoch, builder: BuilderId): boolean
+  claimEpoch(copy: CopyId, epoch: Epoch, holder: string): boolean
   wasFormatted(copy: CopyId): boolean
   noteFormatted(copy: CopyId): void
   /** Keeps a log until it is removed, but no more than so many bytes of all: while a fleet is away for long, the oldest go first. */
@@ -79,20 +80,20 @@ const schema = `
   CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
   CREATE TABLE builders (builder TEXT PRIMARY KEY, row TEXT NOT NULL);
   CREATE TABLE copies (
-    copy TEXT PRIMARY KEY, epoch INTEGER NOT NULL, formatted INTEGER NOT NULL DEFAULT 0, builder TEXT
+    copy TEXT PRIMARY KEY, epoch INTEGER NOT NULL, formatted INTEGER NOT NULL DEFAULT 0, holder TEXT
   );
   CREATE TABLE logs (lease TEXT PRIMARY KEY, row TEXT NOT NULL);
   PRAGMA user_version = ${version};
 `
 
-const fromFirstVersion = `ALTER TABLE copies ADD COLUMN builder TEXT; PRAGMA user_version = ${version};`
+const fromFirstVersion = `ALTER TABLE copies ADD COLUMN holder TEXT; PRAGMA user_version = ${version};`
 
-/** `builder` is null where the first version of the journal noted it. */
+/** `holder` is null where the first version of the journal noted it. */
 const claim = `
-  INSERT INTO copies (copy, epoch, builder) VALUES (?, ?, ?)
-  ON CONFLICT (copy) DO UPDATE SET epoch = excluded.epoch, builder = excluded.builder
+  INSERT INTO copies (copy, epoch, holder) VALUES (?, ?, ?)
+  ON CONFLICT (copy) DO UPDATE SET epoch = excluded.epoch, holder = excluded.holder
   WHERE excluded.epoch > copies.epoch
-    OR (excluded.epoch = copies.epoch AND coalesce(copies.builder, excluded.builder) = excluded.builder)
+    OR (excluded.epoch = copies.epoch AND coalesce(copies.holder, excluded.holder) = excluded.holder)
 `
 
 /** All logs behind the newest ones that together are within the limit; the newest of all stays. */
@@ -206,8 +207,8 @@ class SqliteJournal implements Journal {
     this.#builders.delete(builder)
   }
 
-  claimEpoch(copy: CopyId, epoch: Epoch, builder: BuilderId): boolean {
-    return this.#durably(() => this.#statement(claim).run(copy, epoch, builder).changes === 1)
+  claimEpoch(copy: CopyId, epoch: Epoch, holder: string): boolean {
+    return this.#durably(() => this.#statement(claim).run(copy, epoch, holder).changes === 1)
   }
 
   wasFormatted = (copy: CopyId): boolean =>
