@@ -112,19 +112,4 @@ describe.skipIf(unprivileged())('hearth up', () => {
     await expect.poll(async () => (await lastBuild(hearth)).state, {timeout: 30_000}).toBe('succeeded')
     await expectPutAway()
   })
-
-  it('seals what a build has made once its builder is idle', async () => {
-    await bringUp(hearth, '--warm-idle', '0s')
-    const context = await makeContext(directory, 'sealed', ['RUN echo x > /x'])
-    expect((await hearth.run('build', context, '--project', 'sealed')).code).toBe(0)
-    const head = async () => (await hearth.json<readonly Cache[]>('caches'))[0]
-    await expect.poll(head, {timeout: 30_000}).toMatchObject({state: 'detached', head: {number: 1}})
-    const {leases} = await hearth.json<Build>('builds', 'show', (await lastBuild(hearth)).id)
-    expect(leases[0]?.cache.sealed).toBe(1)
-    expect(leases[0]?.timingsMs).toMatchObject({
-      stop: expect.any(Number),
-      detach: expect.any(Number),
-      seal: expect.any(Number),
-    })
-  })
 })
