@@ -16,13 +16,12 @@ key() {
 }
 
 # link PROGRAM NAME
-# Whoever may read this checkout may build with it, though the cache of root, who set it up, is closed to others: so what every user
-# runs is a hard link, where the cache lies on the same file system.
+# Whoever may read this checkout may build with it, though the cache of root, who set it up, is closed to others: so programs of the
+# cache are hard links, or copies where the cache lies on another file system.
 link() {
-  case $2:$1 in
-  node:"$cache"/* | buildctl:"$cache"/*)
-    ln -f "$(readlink -f "$1")" "$toolchain/bin/$2.partial" 2>/dev/null && mv -f "$toolchain/bin/$2.partial" "$toolchain/bin/$2" && return
-    ;;
+  own=$toolchain/bin/$2
+  case $1 in
+    "$cache"/*) [ ! -L "$own" ] && [ "$1" -ef "$own" ] || { rm -f "$own" && ln "$1" "$own" 2>/dev/null || cp "$1" "$own"; } ;;
+    *) ln -sfn "$1" "$own" ;;
   esac
-  ln -sfn "$1" "$toolchain/bin/$2"
 }
