@@ -283,6 +283,32 @@ describe('a builder', () => {
     expect(lease(fourth).cache).toMatchObject({from: 2, rolledBack: false})
   })
 
+  test('that dies while it is warm costs what it wrote, and the next build is told; the generation it began with is good', async () => {
+    await start({policy: {warmIdleMs: 60_000}})
+    const agent = world.agent()
+    const first = await world.builds('web')
+    await world.advance(70_000)
+    const died = {code: 'builder-died', message: 'buildkitd ended by itself'}
+    for (const last of [await world.builds('web'), null]) {
+      const {id} = await world.fleet.createBuild(world.request('web'), admin)
+      await world.flush()
+      const warm = [...agent.rows.values()].find(({started, released}) => started && !released)
+      Object.assign(warm ?? {}, {fault: died})
+      await agent.report(world.fleet) // it has failed, and is not released yet
+      await world.settle()
+      const next = await world.show(id)
+      expect(lease(next)).toMatchObject({state: 'ready', warm: false, cache: {from: 1, rolledBack: true}})
+      expect(lease(next).cache.why).toBe('its builder failed: buildkitd ended by itself')
+      expect(agent.contentFor(id)).toEqual([first.id])
+      agent.end(id)
+      await world.settle()
+      if (last) expect(lease(await world.show(last.id)).cache.sealed).toBeNull()
+    }
+    await world.advance(70_000)
+    const after = await world.build('web')
+    expect(lease(after).cache).toMatchObject({from: 2, rolledBack: false, why: null})
+  })
+
   test('that does not start is tried once more on another copy, then it is our fault', async () => {
     await start({policy: {warmIdleMs: 0}})
     const agent = world.agent()

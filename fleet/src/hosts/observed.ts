@@ -7,7 +7,7 @@ import {transition} from '../builds/transition.ts'
 import type {Change} from '../change.ts'
 import {leaseWarmBuilder} from '../scheduler/grant.ts'
 import type {BuilderRecord, LeaseRecord} from '../store/records.ts'
-import {releaseBuilder} from '../volumes/release.ts'
+import {noteLoss, releaseBuilder} from '../volumes/release.ts'
 import {loseGeneration} from '../volumes/volume.ts'
 import {terminateBuilder} from './builder.ts'
 
@@ -111,16 +111,17 @@ const generationMissing: readonly string[] = ['generation-missing', 'GenerationM
 
 /**
  * A lease that it still serves is placed anew or ends: what it was given is of no use to it any more. If it did not start on a fresh
- * clone, the generation is to blame, else only the copy.
+ * clone, the generation is to blame, else only the copy: one that was warm had started.
  */
 const builderFailed = async (change: Change, record: BuilderRecord, {fault, released}: ObservedBuilder) => {
   const why = fault?.message ?? released?.reason ?? 'its builder ended'
   await terminateBuilder(change, record, why, {failed: fault !== null})
+  if (fault && !record.failed) await noteLoss(change, record, `its builder failed: ${why}`)
   const lease = record.lease ? await change.tx.leases.get(record.lease) : null
   if (!lease || (lease.state === 'ready' && !released)) return // its outcome is on its way
   const from = (await change.tx.copies.get(record.copy))?.from ?? null
   if (from && fault && generationMissing.includes(fault.code)) await loseGeneration(change, from, record.host)
-  await loseLease(change, lease, why, fault && record.freshCopy ? from : null)
+  await loseLease(change, lease, why, fault && record.freshCopy && !lease.warm ? from : null)
 }
 
 /** Takes builders off the record that their host has lost: it restarted, or its state directory is gone. */

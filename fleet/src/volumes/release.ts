@@ -51,11 +51,18 @@ const settleCopy = async (
   const why = clean && builder.failed ? builder.reason : reason
   if (clean && !builder.failed) await condemnCopy(change, copy)
   else await abandonCopy(change, copy.id, why)
-  if (volume && builder.served > 0 && volume.line === builder.line) {
-    const rollback = `the copy that ${builder.serves} wrote was not ${clean ? 'sealed' : 'released cleanly'} (${why})`
-    await change.tx.volumes.put({...volume, rollback})
-  }
+  const how = clean ? 'sealed' : 'released cleanly'
+  if (!builder.failed) await noteLoss(change, builder, `the copy that ${builder.serves} wrote was not ${how} (${why})`)
   return {sealed: null, why: `not sealed: ${why}`}
+}
+
+/**
+ * The next build is to be told that the cache of earlier ones is lost. Said once: of a failure when it shows, as the next build may
+ * be placed before the release.
+ */
+export const noteLoss = async (change: Change, {trust, served, line, volume: id}: BuilderRecord, rollback: string) => {
+  const volume = await change.tx.volumes.get(id)
+  if (trust === 'trusted' && served > 0 && volume?.line === line) await change.tx.volumes.put({...volume, rollback})
 }
 
 type Sealing = {
