@@ -9,8 +9,8 @@ describe.skipIf(unprivileged())('a cache that is put away after each build', () 
   const shared = sharedHearth('--warm-idle', '0s')
   const cacheOf = async (name: string) =>
     (await shared().hearth.json<readonly Cache[]>('caches')).find(({project}) => project === name)
-  const attachedCopies = async () =>
-    (await listLoopDevices()).filter(({file}) => file.startsWith(shared().hearth.stateDir) && file.includes('/copies/'))
+  const attachedCopies = () =>
+    listLoopDevices().filter(({file}) => file.startsWith(shared().hearth.stateDir) && file.includes('/copies/'))
 
   it('is sealed and detached while another, attached later, is in use; the next build finds it', async () => {
     const {directory, hearth} = shared()
@@ -21,12 +21,12 @@ describe.skipIf(unprivileged())('a cache that is put away after each build', () 
     await first.said(/sleep 3/)
     const other = hearth.start('build', two)
     await other.said(/sleep 600/)
-    expect(await attachedCopies()).toHaveLength(2)
+    expect(attachedCopies()).toHaveLength(2)
     expect((await first.ended).stderr).toMatch(/0 of 3 steps cached/)
     await expect
       .poll(async () => await cacheOf('one'), {timeout: 30_000})
       .toMatchObject({state: 'detached', head: {number: 1}})
-    expect(await attachedCopies()).toHaveLength(1)
+    expect(attachedCopies()).toHaveLength(1)
 
     const again = await hearth.run('build', one)
     expect(again.stderr).toMatch(/^one · amd64 · this host · cache: generation 1, .*, attached in .*$/m)

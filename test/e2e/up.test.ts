@@ -1,8 +1,8 @@
 import {readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import type {Build, Cache, Host} from '@hearth/proto/api'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
-import {bringUp, type Hearth, hearthIn, killUp, lastBuild, makeContext} from '../support/hearth.ts'
+import {daemonOf} from '../support/builders.ts'
+import {bringUp, builderOf, type Hearth, hearthIn, killUp, lastBuild, makeContext} from '../support/hearth.ts'
 import {unprivileged} from '../support/privileged.ts'
 import {makeTestDirectory, type TestDirectory} from '../support/test-directory.ts'
 import {hearthTraces} from '../support/traces.ts'
@@ -58,51 +58,12 @@ describe.skipIf(unprivileged())('hearth up', () => {
     })
   })
 
-  it('says which step failed, with its exit code, and keeps the log', async () => {
-    await bringUp(hearth)
-    const context = await makeContext(directory, 'bad', ['RUN echo before && exit 7'])
-    const {code, stderr} = await hearth.run('build', context, '--project', 'bad')
-    expect(code).toBe(1)
-    expect(stderr).toMatch(/build b-\w+ failed in step 3\/3 \(your RUN exited 7\) · hearth logs b-\w+/)
-    const build = await lastBuild(hearth)
-    expect(build).toMatchObject({state: 'failed', leases: [{failedStep: {number: 3, of: 3, exitCode: 7}}]})
-    await expect.poll(async () => (await hearth.run('logs', build.id)).stdout, {timeout: 20_000}).toMatch(/before/)
-  })
-
-  it('lets a second build of the same project wait, tells it why, and runs other projects beside it', async () => {
-    await bringUp(hearth)
-    const slow = await makeContext(directory, 'slow', ['RUN sleep 3'])
-    const quick = await makeContext(directory, 'quick', ['RUN true'])
-    const first = hearth.start('build', slow, '--project', 'one')
-    await first.said(/sleep 3/)
-    const second = hearth.start('build', quick, '--project', 'one')
-    await second.said(/already has a build on amd64/)
-    expect((await hearth.run('build', quick, '--project', 'two')).code).toBe(0)
-    expect(await hearth.json<readonly Build[]>('builds')).toContainEqual(
-      expect.objectContaining({project: 'one', state: 'running'}),
-    )
-    expect((await first.ended).code).toBe(0)
-    expect((await second.ended).code).toBe(0)
-  })
-
-  it('cancels on Ctrl-C and frees the host', async () => {
-    await bringUp(hearth)
-    const context = await makeContext(directory, 'long', ['RUN sleep 600'])
-    const build = hearth.start('build', context, '--project', 'long')
-    await build.said(/sleep 600/)
-    process.kill(-build.pid, 'SIGINT')
-    expect((await build.ended).code).toBe(130)
-    await expect.poll(async () => (await lastBuild(hearth)).state, {timeout: 30_000}).toBe('cancelled')
-    await expect
-      .poll(async () => (await hearth.json<readonly Host[]>('hosts'))[0]?.slots.busy, {timeout: 30_000})
-      .toBe(0)
-  })
-
-  it('is killed in mid-build, and the build goes on and is adopted', async () => {
+  it('is killed in mid-build, and the build goes on and is adopted, and so is its daemon', async () => {
     await bringUp(hearth)
     const context = await makeContext(directory, 'kept', ['RUN sleep 6 && echo done > /out'])
     const build = hearth.start('build', context, '--project', 'kept', '-o', join(directory.path, 'kept-out'))
     await build.said(/sleep 6/)
+    const daemon = await daemonOf(await builderOf(hearth))
     const port = new URL((await readFile(join(hearth.stateDir, 'url'), 'utf8')).trim()).port
     await killUp(hearth)
     const again = await hearth.run('up', '--detach', '--state-dir', hearth.stateDir, '--listen', `127.0.0.1:${port}`)
@@ -110,6 +71,10 @@ describe.skipIf(unprivileged())('hearth up', () => {
     expect((await build.ended).code).toBe(0)
     expect(await readFile(join(directory.path, 'kept-out/out'), 'utf8')).toBe('done\n')
     await expect.poll(async () => (await lastBuild(hearth)).state, {timeout: 30_000}).toBe('succeeded')
+
+    const failing = await makeContext(directory, 'failing', ['RUN exit 7'])
+    expect((await hearth.run('build', failing, '--project', 'kept')).stderr).toMatch(/your RUN exited 7/)
+    expect(await daemonOf(await builderOf(hearth))).toEqual(daemon)
     await expectPutAway()
   })
 })

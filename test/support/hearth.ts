@@ -69,11 +69,12 @@ export const lastBuild = async (hearth: Hearth): Promise<Build> => {
   return last
 }
 
-/** The only builder of the only host. */
-export const builderOf = async (hearth: Hearth): Promise<BuilderId> => {
-  const [host] = await hearth.json<readonly Host[]>('hosts')
-  const [builder, ...others] = host?.builders ?? []
-  if (!builder || others.length > 0) throw new Error(`there are ${host?.builders.length ?? 0} builders, not one`)
+/** The builder of a project; of the only one, if none is named. */
+export const builderOf = async (hearth: Hearth, project?: string): Promise<BuilderId> => {
+  const hosts = await hearth.json<readonly Host[]>('hosts')
+  const builders = hosts.flatMap((host) => host.builders).filter((each) => !project || each.project === project)
+  const [builder, ...others] = builders
+  if (!builder || others.length > 0) throw new Error(`there are ${builders.length} builders, not one`)
   return builder.id as BuilderId
 }
 
