@@ -56,8 +56,7 @@ const serve = async (config: AgentConfig, flags: RunFlags): Promise<number> => {
     {
       ...{...options, slots, tools, builderSubnet, advertise: {address, serverName: 'hearth-builder'}},
       beforeMaking: async ({journal, facts}) => {
-        const joinToken = journal.fact('identity') ? null : await options.joinToken()
-        await hostIdentity({...options, journal, architecture: facts.architecture, joinToken})
+        await hostIdentity({...options, journal, architecture: facts.architecture})
       },
     },
     stop.signal,
@@ -87,6 +86,7 @@ const putAway = async (host: OpenHost, log: Log): Promise<void> => {
 const agentOptions = (config: AgentConfig, fleetUrl: string, flags: RunFlags): AgentOptions => ({
   ...{stateDir: config.stateDir, fleetUrl, name: config.name ?? hostname(), slots: config.slots, version},
   unclaimedAfterMs: config.unclaimedAfterMs,
+  givenToken: flags.join ?? null,
   joinToken: async () => flags.join ?? (config.joinTokenFile ? readToken(config.joinTokenFile) : null),
   ...{clock: realClock, random: realRandom, log: pino({level: config.logLevel, base: null})},
 })

@@ -3,9 +3,10 @@ import {protocolVersion} from '@hearth/proto/agent-message'
 import type {Clock, Log, Random} from '@hearth/proto/clock'
 import {Agent} from './agent.ts'
 import {callFleet, FleetRefusal} from './channel/real-fleet-api.ts'
-import {forgetIdentity, type HostIdentity, hostIdentity, renewIdentity, renewInMs} from './channel/real-join.ts'
+import {forgetIdentity, type HostIdentity, hostIdentity, renewIdentity} from './channel/real-join.ts'
+import {keepRenewed, type RenewalDeps} from './channel/real-renewal.ts'
 import {socketDial} from './channel/socket.ts'
-import {keepDrainDoor} from './drain/real-door.ts'
+import {type DoorDeps, keepDrainDoor} from './drain/real-door.ts'
 import type {OpenHost} from './real-host.ts'
 import type {Identity} from './reconcile/report.ts'
 
@@ -17,6 +18,8 @@ export type AgentOptions = {
   readonly version: string
   /** Asked when this host has not joined yet, or was removed; null: it can't join. */
   readonly joinToken: () => Promise<string | null>
+  /** See `JoinOptions`. */
+  readonly givenToken?: string | null
   readonly unclaimedAfterMs: number
   readonly clock: Clock
   readonly random: Random
@@ -43,16 +46,15 @@ const policy = {
 export const runAgent = async (options: AgentOptions, host: OpenHost, signal: AbortSignal): Promise<void> => {
   while (!signal.aborted) {
     const removed = new AbortController()
-    const identity = await hostIdentity({
-      ...options,
-      journal: host.journal,
-      architecture: host.facts.architecture,
-      joinToken: host.journal.fact('identity') ? null : await options.joinToken(),
-    })
+    const {journal, facts} = host
+    const identity = await hostIdentity({...options, journal, architecture: facts.architecture})
     await runAs(identity, {options, host, removed, signal: AbortSignal.any([signal, removed.signal])})
     if (removed.signal.aborted) forgetIdentity(host.journal)
   }
 }
+
+/** It would be refused again: the fleet does not know this build any more, or can't take a log like this. */
+const isFinal = (error: unknown): boolean => error instanceof FleetRefusal && [400, 404, 413].includes(error.status)
 
 type Run = {
   readonly options: AgentOptions
@@ -74,8 +76,8 @@ const runAs = async (first: HostIdentity, {options, host, removed, signal}: Run)
       const path = `/agent/v1/builds/${build}/logs/${architecture}`
       await callFleet(fleetUrl, {method: 'PUT', path, body: text, ...tlsOf(identity), signal}).catch(
         (error: unknown) => {
-          // The fleet knows neither this build nor wants its log: there is no one to keep it for.
-          if (!(error instanceof FleetRefusal && error.status === 404)) throw error
+          if (!isFinal(error)) throw error
+          log.warn({err: error, build}, 'the fleet does not want a build log')
         },
       )
     },
@@ -85,19 +87,40 @@ const runAs = async (first: HostIdentity, {options, host, removed, signal}: Run)
     },
   })
   options.onAgent?.(agent, identity)
-  const renewal = keepRenewed(identity, options, host, signal, (renewed) => {
-    identity = renewed
-  })
-  const door = keepDrainDoor(
-    {
-      ...options,
-      request: (reason, deadlineMs) => agent.requestDrain(reason, deadlineMs),
-      draining: () => agent.draining,
-      rows: () => host.journal.builders(),
+  const renewal: RenewalDeps = {
+    ...options,
+    renew: (old) => renewIdentity(fleetUrl, old, host.journal),
+    onRenewed: (renewed) => {
+      identity = renewed
     },
-    signal,
-  )
-  await Promise.all([agent.run(signal), renewal, door])
+  }
+  const door: DoorDeps = {
+    ...options,
+    request: (reason, deadlineMs) => agent.requestDrain(reason, deadlineMs),
+    draining: () => agent.draining,
+    rows: () => host.journal.builders(),
+  }
+  await together(signal, [
+    (both) => agent.run(both),
+    (both) => keepRenewed(identity, renewal, both),
+    (both) => keepDrainDoor(door, both),
+  ])
+}
+
+/** Runs all until the signal aborts; the first to fail ends the others. */
+const together = async (
+  signal: AbortSignal,
+  parts: readonly ((signal: AbortSignal) => Promise<void>)[],
+): Promise<void> => {
+  const group = new AbortController()
+  const both = AbortSignal.any([signal, group.signal])
+  const running = parts.map((part) => part(both))
+  try {
+    await Promise.all(running)
+  } finally {
+    group.abort()
+    await Promise.allSettled(running)
+  }
 }
 
 const identityMessage = (
@@ -114,28 +137,6 @@ const identityMessage = (
   slots,
   volumeDrivers: ['local'],
 })
-
-/** Renews the host's certificate at half of its life; a fleet that is away is asked again every minute. */
-const keepRenewed = async (
-  first: HostIdentity,
-  {fleetUrl, clock, log}: AgentOptions,
-  {journal}: OpenHost,
-  signal: AbortSignal,
-  onRenewed: (identity: HostIdentity) => void,
-): Promise<void> => {
-  let identity = first
-  while (!signal.aborted) {
-    const waitMs = Math.max(60_000, renewInMs(identity.certificatePem, clock.now()))
-    await clock.sleep(waitMs, signal).catch(() => undefined)
-    if (signal.aborted || renewInMs(identity.certificatePem, clock.now()) > 0) continue
-    try {
-      identity = await renewIdentity(fleetUrl, identity, journal)
-      onRenewed(identity)
-    } catch (err) {
-      log.warn({err}, "the host's certificate could not be renewed yet")
-    }
-  }
-}
 
 const tlsOf = ({caPem, certificatePem, keyPem}: HostIdentity) => ({ca: caPem, cert: certificatePem, key: keyPem})
 

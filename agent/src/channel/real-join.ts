@@ -1,4 +1,4 @@
-import {generateKeyPairSync, X509Certificate} from 'node:crypto'
+import {createPrivateKey, generateKeyPairSync, X509Certificate} from 'node:crypto'
 import {existsSync} from 'node:fs'
 import {chmod, readFile, rename, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
@@ -28,34 +28,45 @@ export type JoinOptions = {
   readonly journal: Journal
   readonly name: string
   readonly architecture: Architecture
-  /** Needed only where this host has not joined yet, or was removed. */
-  readonly joinToken: string | null
+  /** Asked only where this host has no identity that holds; null: it can't join. */
+  readonly joinToken: () => Promise<string | null>
+  /** The one that someone gave for this start, if they did: one of another fleet makes this host leave its own. */
+  readonly givenToken?: string | null
 }
 
 /** The identity from an earlier join, or a new one by the join token. Throws `JoinError`. */
 export const hostIdentity = async (options: JoinOptions): Promise<HostIdentity> =>
-  (await savedIdentity(options)) ?? (await joinFleet(options))
+  (await savedIdentity(options)) ?? (await joinFleet(options, await options.joinToken()))
 
 /** Makes the next start join anew: the fleet does not know this host any more. */
 export const forgetIdentity = (journal: Journal): void => journal.setFact('identity', '')
 
-/** The identity from an earlier join; null if there is none that still holds, or the token is of another fleet. */
+/** The identity from an earlier join; null if there is none that holds, or a token of another fleet was given. */
 export const savedIdentity = async ({
   stateDir,
   journal,
-  joinToken,
-}: Pick<JoinOptions, 'stateDir' | 'journal' | 'joinToken'>): Promise<HostIdentity | null> => {
+  givenToken = null,
+}: Pick<JoinOptions, 'stateDir' | 'journal' | 'givenToken'>): Promise<HostIdentity | null> => {
   const saved = journal.fact('identity')
   const keyPath = join(stateDir, 'host.key')
   if (!saved || !existsSync(keyPath)) return null
   const identity = JSON.parse(saved) as Omit<HostIdentity, 'keyPem'>
-  const otherFleet = joinToken !== null && parseToken(joinToken)?.pin !== caPin(identity.caPem)
-  const expired = Date.parse(new X509Certificate(identity.certificatePem).validTo) < Date.now()
-  return otherFleet || expired ? null : {...identity, keyPem: await readFile(keyPath, 'utf8')}
+  const pin = givenToken === null ? null : parseToken(givenToken)?.pin
+  if (pin && pin !== caPin(identity.caPem)) return null
+  const keyPem = await readFile(keyPath, 'utf8')
+  return isValid(identity.certificatePem, keyPem) ? {...identity, keyPem} : null
 }
 
-const joinFleet = async (options: JoinOptions): Promise<HostIdentity> => {
-  const {fleetUrl, stateDir, journal, name, architecture, joinToken} = options
+/** In date, and for this key: a join that was cut short may have left the key of the next identity. */
+const isValid = (certificatePem: string, keyPem: string): boolean => {
+  const certificate = new X509Certificate(certificatePem)
+  return Date.parse(certificate.validTo) > Date.now() && certificate.checkPrivateKey(createPrivateKey(keyPem))
+}
+
+const joinFleet = async (
+  {fleetUrl, stateDir, journal, name, architecture}: JoinOptions,
+  joinToken: string | null,
+): Promise<HostIdentity> => {
   if (!joinToken)
     throw new JoinError(
       'this host has not joined a fleet: make a token on the fleet with `hearth tokens create --kind join` and pass it with --join',
@@ -65,10 +76,10 @@ const joinFleet = async (options: JoinOptions): Promise<HostIdentity> => {
   const caPem = await pinnedCa(fleetUrl, pin)
   const {privateKey} = generateKeyPairSync('ec', {namedCurve: 'P-256'})
   const keyPem = privateKey.export({type: 'pkcs8', format: 'pem'}) as string
-  await writeSecret(join(stateDir, 'host.key'), keyPem)
   const certificateRequestPem = await (await import('./real-certificate-request.ts')).certificateRequest(keyPem, name)
   const body = {token: joinToken, certificateRequestPem, name, architecture}
   const joined = (await callFleet(fleetUrl, {method: 'POST', path: '/agent/v1/join', body, ca: caPem})) as JoinedHost
+  await writeSecret(join(stateDir, 'host.key'), keyPem) // only now: an identity from before holds until there is another
   journal.resetApplied()
   journal.setFact(
     'identity',
@@ -77,7 +88,7 @@ const joinFleet = async (options: JoinOptions): Promise<HostIdentity> => {
   return {...joined, keyPem}
 }
 
-/** A new certificate for the same key's successor, asked for with the old one. */
+/** A new certificate for the same key, asked for with the old one. */
 export const renewIdentity = async (
   fleetUrl: string,
   identity: HostIdentity,
@@ -96,12 +107,6 @@ export const renewIdentity = async (
     JSON.stringify({host: identity.host, caPem: identity.caPem, certificatePem: renewed.certificatePem}),
   )
   return {...identity, certificatePem: renewed.certificatePem}
-}
-
-/** Milliseconds until half of a certificate's life is over; 0 when it is. */
-export const renewInMs = (certificatePem: string, nowMs: number): number => {
-  const {validFrom, validTo} = new X509Certificate(certificatePem)
-  return Math.max(0, (Date.parse(validFrom) + Date.parse(validTo)) / 2 - nowMs)
 }
 
 /** The CA is fetched over a connection that nothing vouches for yet, and believed only if it has the pin. */

@@ -71,7 +71,7 @@ const askFleet = async ({stateDir, fleetUrl, reason, deadlineMs, say}: AskDrain)
   if (!existsSync(path)) throw new JoinError(`no hearth-agent runs on ${stateDir}, and none has: see --state-dir`)
   const journal = openJournal(path)
   try {
-    const identity = await savedIdentity({stateDir, journal, joinToken: null})
+    const identity = await savedIdentity({stateDir, journal})
     if (!identity) throw new JoinError(`the agent of ${stateDir} has not joined a fleet: there is nothing to drain`)
     if (!fleetUrl) throw new JoinError('no agent runs here, so the fleet is asked: say which with --fleet URL')
     const {caPem: ca, certificatePem: cert, keyPem: key} = identity
