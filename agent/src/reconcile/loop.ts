@@ -41,6 +41,7 @@ export class ReconcileLoop {
   readonly #busy = new Map<string, Promise<void>>()
   readonly #failures = new Map<string, Failure>()
   #seen: Seen | null = null
+  #countAtMs: number | null = null
   readonly #usage: Kept<HostUsage>
   readonly #stored: Kept<Stored>
 
@@ -103,13 +104,21 @@ export class ReconcileLoop {
 
   async #observe(signal: AbortSignal): Promise<Seen> {
     const {journal, runtime, volumes, clock} = this.#deps
+    const watched = watchedBuilders(journal.builders())
+    const isDue = this.#isCountDue(watched.size > 0)
     const [builders, attached, stored, used] = await Promise.all([
-      runtime.list(watchedBuilders(journal.builders()), signal),
+      runtime.list(isDue ? watched : new Set(), signal),
       volumes.list(signal),
       this.#stored.get(signal),
       this.#usage.get(signal),
     ])
-    const seenBuilders = new Map(builders.map((builder) => [builder.builder, builder]))
+    const seenBuilders = new Map(
+      builders.map((builder) => {
+        const last = this.#seen?.builders.get(builder.builder)?.connections ?? 0
+        const connections = watched.has(builder.builder) ? (isDue ? builder.connections : last) : 0
+        return [builder.builder, {...builder, connections}]
+      }),
+    )
     this.#idle.update(journal.builders(), seenBuilders, clock.monotonic())
     const idle = this.#idle.at(clock.monotonic())
     return {
@@ -120,6 +129,16 @@ export class ReconcileLoop {
       usage: used,
       everConnected: new Set([...idle].filter(([, {everConnected}]) => everConnected).map(([builder]) => builder)),
     }
+  }
+
+  /** Clients are counted at each poll, not at each look: it takes milliseconds, which a new lease's client would wait for. */
+  #isCountDue(areWatched: boolean): boolean {
+    const {clock, policy} = this.#deps
+    const nowMs = clock.monotonic()
+    this.#countAtMs = areWatched ? (this.#countAtMs ?? nowMs + policy.pollMs) : null
+    if (this.#countAtMs === null || nowMs < this.#countAtMs) return false
+    this.#countAtMs = nowMs + policy.pollMs
+    return true
   }
 
   #begin(action: Action, signal: AbortSignal): void {
