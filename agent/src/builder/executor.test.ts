@@ -65,9 +65,9 @@ describe('execute', () => {
   const row = () => journal.builders()[0] as NonNullable<ReturnType<Journal['builders']>[0]>
   const runtime = () => createFakeRuntime({builders, answerMs: 20, step: (at) => step(at)})
   const volumes = () => createFakeVolumes({disk, step: (at) => step(at)})
-  const act = async (action: BuilderAction, attempt = 1) => {
+  const act = async (action: BuilderAction, attempt = 1, bootId = 'boot') => {
     const seen = (await createFakeRuntime({builders}).list(new Set([builder]), signal))[0]
-    const deps = {journal, volumes: volumes(), runtime: runtime(), clock, log, stopDeadlineMs: 1000, bootId: 'boot'}
+    const deps = {journal, volumes: volumes(), runtime: runtime(), clock, log, stopDeadlineMs: 1000, bootId}
     await execute(action, {row: row(), seen, attempt}, deps, signal)
   }
   const failAt = (point: string, error: Error) => {
@@ -102,7 +102,7 @@ describe('execute', () => {
     failAt('attach:begin', died)
     await expect(act({type: 'attach', filesystem: copy})).rejects.toBe(died)
     expect(row()).toMatchObject({attachIntended: true, startIntended: false, fault: null})
-    expect(journal.claimEpoch(copy, 1 as Epoch, builder)).toBe(true)
+    expect(journal.claimEpoch(copy, 1 as Epoch, 'another')).toBe(false)
     step = async () => undefined
     await act({type: 'attach', filesystem: copy})
     failAt('start:begin', died)
@@ -122,9 +122,16 @@ describe('execute', () => {
     expect(row().fault).toMatchObject({code: 'VolumeContentError'})
   })
 
+  it('does not attach under an epoch of an earlier boot: what was done under it may not have been written down', async () => {
+    await act({type: 'createCopy', copy: desiredCopy})
+    await act({type: 'attach', filesystem: copy})
+    await act({type: 'attach', filesystem: copy}, 1, 'the next boot')
+    expect(row().fault).toMatchObject({code: 'EpochFencedError'})
+  })
+
   it('does not attach under an epoch that is over', async () => {
     await act({type: 'createCopy', copy: desiredCopy})
-    journal.claimEpoch(copy, 2 as Epoch, 'b-2' as BuilderId)
+    journal.claimEpoch(copy, 2 as Epoch, 'another')
     await act({type: 'attach', filesystem: copy})
     expect(row()).toMatchObject({attachIntended: false, fault: {code: 'EpochFencedError'}})
     expect(await volumes().list(signal)).toEqual([])
