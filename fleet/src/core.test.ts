@@ -650,13 +650,6 @@ test('a log is kept for the lease that its host served, cut in the middle', asyn
   expect(await codeOf(world.fleet.storeLog(world.agent(other).host, id, 'amd64', text))).toBe('not-found')
 })
 
-test('what is past its retention is forgotten', async () => {
-  await start({policy: {retentionBuilds: 2, retentionSweepMs: 10_000, warmIdleMs: 0}})
-  for (let round = 0; round < 4; round++) await world.builds('web')
-  await world.advance(15_000)
-  expect(await world.fleet.listBuilds({limit: 10}, admin)).toHaveLength(2)
-})
-
 test('a wall clock that jumps ends nothing', async () => {
   await start({hosts: [{name: 'h1', slots: 1}]})
   const running = await world.build('web')
