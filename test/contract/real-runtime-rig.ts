@@ -1,6 +1,6 @@
 import {randomUUID} from 'node:crypto'
 import {join} from 'node:path'
-import {openRuntime, type RealRuntime} from '@hearth/agent/builder/real-runtime'
+import {openRuntime, type RealRuntime, type RuntimeOptions} from '@hearth/agent/builder/real-runtime'
 import {architectureOf} from '@hearth/agent/host/facts'
 import {createSparse} from '@hearth/agent/host/image'
 import {attachLoop, detachLoop, opensExclusively} from '@hearth/agent/host/loop'
@@ -37,7 +37,7 @@ export const makeRealRuntimeRig = async (): Promise<RuntimeRig> => {
   const opened: RealRuntime[] = []
   return {
     open: async ({clockBehindMs = 0} = {}) => {
-      const runtime = await openAt(runtimeDir, clockBehindMs)
+      const runtime = await openAt(runtimeDir, {clock: {...realClock, now: () => realClock.now() - clockBehindMs}})
       opened.push(runtime)
       return runtime
     },
@@ -67,7 +67,8 @@ export const makeRealRuntimeRig = async (): Promise<RuntimeRig> => {
   }
 }
 
-const openAt = async (runtimeDir: string, clockBehindMs: number): Promise<RealRuntime> =>
+/** `more` replaces what a host would be opened with. */
+export const openAt = async (runtimeDir: string, more: Partial<RuntimeOptions> = {}): Promise<RealRuntime> =>
   await openRuntime(
     {
       runtimeDir,
@@ -83,7 +84,8 @@ const openAt = async (runtimeDir: string, clockBehindMs: number): Promise<RealRu
       killedMs: 15_000,
       run,
       log,
-      clock: {...realClock, now: () => realClock.now() - clockBehindMs},
+      clock: realClock,
+      ...more,
     },
     signal,
   )

@@ -1,20 +1,10 @@
 import {join} from 'node:path'
-import type {Log} from '@hearth/proto/clock'
 import type {BuilderId} from '@hearth/proto/ids'
 import {type ConnectControl, type Control, DaemonCallError, loadControl} from '../buildkit/control.ts'
-import {
-  cgroupHierarchies,
-  cgroupProcesses,
-  killCgroups,
-  removeCgroups,
-  removeRootGroups,
-  signalProcess,
-  stepsGroup,
-} from '../host/cgroup.ts'
+import {cgroupHierarchies, cgroupProcesses, removeCgroups, removeRootGroups, stepsGroup} from '../host/cgroup.ts'
 import {readMounts} from '../host/mountinfo.ts'
 import {closeNetwork, createNetwork, type NetworkConfig, openNetwork, removeNetwork} from '../host/network.ts'
 import {outOfMemoryMark} from '../host/out-of-memory.ts'
-import {findDaemon, readProcess} from '../host/process.ts'
 import type {Run} from '../host/run.ts'
 import {ensureRuntimeTmpfs, releaseRuntimeTmpfs} from '../host/runtime-tmpfs.ts'
 import {type Connection, establishedConnections, killConnections} from '../host/sockets.ts'
@@ -32,11 +22,11 @@ import {
   writeSecret,
 } from './real-record.ts'
 import {type StartDeps, socketOf, startBuilder} from './real-start.ts'
+import {type StopDeps, stopBuilder} from './real-stop.ts'
 import {
   type BuilderRuntime,
   BuilderSilentError,
   BuilderStartError,
-  BuilderStuckError,
   type BuildRecord,
   type SeenBuilder,
 } from './runtime.ts'
@@ -51,11 +41,8 @@ export type RuntimeOptions = Omit<
   readonly spares: number
   /** A daemon that answers nothing for so long hangs. */
   readonly answerMs: number
-  /** What SIGKILL has not ended after so long is in I/O that does not return. */
-  readonly killedMs: number
   readonly run: Run
-  readonly log: Log
-}
+} & Pick<StopDeps, 'killedMs' | 'log'>
 /** `release` removes all that outlives builders: rules, networks, the directory of keys. False, and nothing changes, while one is left. */
 export type RealRuntime = BuilderRuntime & {release(signal: AbortSignal): Promise<boolean>}
 
@@ -214,27 +201,10 @@ class Runtime implements RealRuntime {
   }
 
   stop: BuilderRuntime['stop'] = async (builder, deadlineMs, signal) => {
-    const {hierarchies, killedMs, clock, log} = this.#deps
-    await this.closeConnections(builder, signal)
+    const closeConnections = async () => await this.closeConnections(builder, signal)
     this.#closeControl(builder)
-    const processes = await Promise.all(cgroupProcesses(hierarchies, builder, 'daemon').map(readProcess))
-    const daemon = findDaemon(
-      processes.filter((each) => each !== null),
-      this.#deps.tools.buildkitd,
-    )
-    if (daemon) signalProcess(daemon.pid, 'SIGTERM')
-    const deadline = clock.monotonic() + deadlineMs
-    let killed = false
-    for (let waitMs = 2; this.#processes(builder).length > 0; waitMs = Math.min(50, waitMs * 1.5)) {
-      const overMs = clock.monotonic() - deadline
-      if (overMs > killedMs) throw stuck(builder, this.#processes(builder))
-      if (overMs > 0) {
-        if (!killed) log.warn({builder}, 'builder did not end in time and is killed')
-        killed = true
-        killCgroups(hierarchies, builder)
-      }
-      await clock.sleep(waitMs, signal)
-    }
+    const {buildkitd} = this.#deps.tools
+    await stopBuilder(builder, deadlineMs, {...this.#deps, buildkitd, closeConnections}, signal)
   }
 
   remove: BuilderRuntime['remove'] = async (builder, signal) => {
@@ -272,6 +242,3 @@ class Runtime implements RealRuntime {
     this.#controls.delete(builder)
   }
 }
-
-const stuck = (builder: BuilderId, pids: readonly number[]): BuilderStuckError =>
-  new BuilderStuckError(`builder ${builder} does not end, not even by SIGKILL: processes ${pids.join(', ')}`)
