@@ -11,6 +11,7 @@ import type {Agent} from './agent.ts'
 import {hostIdentity} from './channel/real-join.ts'
 import {type AgentConfig, agentConfig} from './config.ts'
 import {askForDrain} from './drain/real-ask.ts'
+import {addressesOf} from './host/addresses.ts'
 import {addressTowards, requireOwnAddress} from './host/own-address.ts'
 import {checkHost, missingText} from './host/requirements.ts'
 import {run} from './host/run.ts'
@@ -55,6 +56,7 @@ const serve = async (config: AgentConfig, flags: RunFlags): Promise<number> => {
   const host = await openHost(
     {
       ...{...options, slots, tools, builderSubnet, advertise: {address, serverName: 'hearth-builder'}},
+      deny: await addressesOf(fleetUrl),
       beforeMaking: async ({journal, facts}) => {
         await hostIdentity({...options, journal, architecture: facts.architecture})
       },

@@ -4,6 +4,7 @@ import type {Clock, Log} from '@hearth/proto/clock'
 import type {HostUsage} from '@hearth/proto/observed'
 import {openRuntime, type RealRuntime} from './builder/real-runtime.ts'
 import {type HostFacts, readHostFacts} from './host/facts.ts'
+import type {Denied} from './host/nft.ts'
 import {closePool, openPool} from './host/pool.ts'
 import {run} from './host/run.ts'
 import {createUsageReader} from './host/usage.ts'
@@ -30,6 +31,8 @@ export type HostOptions = {
   /** Address at which clients reach builders, and the name in their certificates. */
   readonly advertise: {readonly address: string; readonly serverName: string}
   readonly builderSubnet: string
+  /** What no RUN step may reach: the fleet. This machine itself and its other builders never are. */
+  readonly deny?: readonly Denied[]
   /** Called once the state directory is this agent's, before anything is made: what it throws leaves nothing behind. */
   readonly beforeMaking?: (opened: Pick<OpenHost, 'facts' | 'journal'>) => Promise<void>
   readonly patience?: Partial<Patience>
@@ -74,7 +77,7 @@ type Made = Pick<OpenHost, 'volumes' | 'runtime' | 'usage' | 'release'>
 const makeReady = async (
   stateDirectory: string,
   facts: HostFacts,
-  {slots, tools, advertise, builderSubnet, patience, clock, log}: HostOptions,
+  {slots, tools, advertise, builderSubnet, deny = [], patience, clock, log}: HostOptions,
   signal: AbortSignal,
 ): Promise<Made> => {
   const pool = await openPool({stateDirectory, run, log, signal})
@@ -84,7 +87,7 @@ const makeReady = async (
   try {
     await volumes.sweep(signal)
     const {architecture, bootId} = facts
-    const network = {subnet: builderSubnet, deny: []}
+    const network = {subnet: builderSubnet, deny}
     const found = {architecture, bootId, runtimeDir: join(stateDirectory, 'run'), portRange: null, network}
     const dnsFallback = ['1.1.1.1', '8.8.8.8']
     const more = {tools, advertise, dnsFallback, spares: slots, answerMs, killedMs}

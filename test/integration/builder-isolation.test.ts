@@ -25,10 +25,11 @@ describe.skipIf(unprivileged())('a RUN step', () => {
     const directory = await makeTestDirectory()
     network = await makeTestNetwork(directory)
     for (const address of metadata) await network.alsoAt(address)
-    network.start(['busybox', 'httpd', '-f', '-p', '[::]:8080', '-h', '/usr/share'])
+    for (const port of [8080, 7433]) network.start(['busybox', 'httpd', '-f', '-p', `[::]:${port}`, '-h', '/usr/share'])
     host = createServer((_, response) => response.end('the host'))
     await new Promise<void>((resolve) => host.listen(0, '::', resolve))
-    rig = await makeAgentRig({address: network.hostAddress}, directory)
+    const deny = [{address: network.address, port: 7433}]
+    rig = await makeAgentRig({address: network.hostAddress, deny}, directory)
     builder = await rig.launch()
     neighbour = await rig.launch()
     await neighbour.lease()
@@ -53,6 +54,7 @@ describe.skipIf(unprivileged())('a RUN step', () => {
   test('reaches what is outside, through NAT, and nothing else', async () => {
     const hostPort = (host.address() as AddressInfo).port
     const shut = {
+      'the fleet': {address: network.address, port: 7433},
       'metadata service': {address: metadata[0] ?? '', port: 8080},
       'metadata service by IPv6': {address: metadata[1] ?? '', port: 8080},
       "a port of the host's": {address: network.hostAddress, port: hostPort},

@@ -39,6 +39,7 @@ export type AgentRigOptions = {
   readonly patience?: HostOptions['patience']
   /** Where clients reach builders; default: at the loopback address. */
   readonly address?: string
+  readonly deny?: HostOptions['deny']
 }
 
 const patientPolicy = {
@@ -58,6 +59,7 @@ export const hostOptions = (directory: Pick<TestDirectory, 'path'>, more: AgentR
   advertise: {address: more.address ?? '127.0.0.1', serverName: 'hearth-builder'},
   builderSubnet: '10.216.0.0/16',
   patience: more.patience ?? {},
+  deny: more.deny ?? [],
   clock: realClock,
   log: silentLog,
 })

@@ -4,7 +4,7 @@ import {networkInterfaces} from 'node:os'
 import {join} from 'node:path'
 import {acceptForwarded, dropAccepted, forwardOff, forwardOn} from './forwarding.ts'
 import {readMounts} from './mountinfo.ts'
-import {renderBuilderRules} from './nft.ts'
+import {type Denied, renderBuilderRules} from './nft.ts'
 import type {Run} from './run.ts'
 import {type Link, linkAt, linksIn, SubnetError} from './subnet.ts'
 
@@ -17,8 +17,8 @@ export type BuilderNetwork = {readonly name: string; readonly namespace: string}
 export type NetworkConfig = {
   /** Cut into /30s, one for each builder. */
   readonly subnet: string
-  /** Addresses and networks that no step may reach, besides the metadata services: fleet, storage. */
-  readonly deny: readonly string[]
+  /** What no step may reach, besides the metadata services: fleet, storage. */
+  readonly deny: readonly Denied[]
 }
 
 export type NetworkDeps = {readonly directory: string; readonly config: NetworkConfig; readonly run: Run}

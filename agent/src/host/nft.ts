@@ -3,8 +3,11 @@ export type BuilderRules = {
   readonly table: string
   readonly interfaces: string
   readonly subnet: string
-  readonly deny: readonly string[]
+  readonly deny: readonly Denied[]
 }
+
+/** An address, or a network such as 10.1.0.0/16, that no step may reach; `port` null: by no protocol at all, else by TCP there. */
+export type Denied = {readonly address: string; readonly port: number | null}
 
 /** Addresses that no step may ever reach: cloud metadata services, which hand out the host's own credentials. */
 const metadataAddresses = ['169.254.169.254']
@@ -15,7 +18,8 @@ const metadataAddresses = ['169.254.169.254']
  * IPv6, which fd00:ec2::254 is part of. Nobody outside reaches into a builder.
  */
 export const renderBuilderRules = ({table, interfaces, subnet, deny}: BuilderRules): string => {
-  const denied = [...metadataAddresses, ...deny.filter((each) => !each.includes(':'))]
+  const [whole, ports] = [deny.filter(({port}) => port === null), deny.filter(({port}) => port !== null)].map(withIpv4)
+  const denied = [...metadataAddresses, ...(whole ?? []).map(({address}) => address)]
   const ours = `"${interfaces}*"`
   return [
     `table inet ${table}`,
@@ -34,6 +38,7 @@ export const renderBuilderRules = ({table, interfaces, subnet, deny}: BuilderRul
     '  chain from_builder {',
     '    meta nfproto ipv6 drop',
     `    ip daddr { ${denied.join(', ')} } drop`,
+    ...(ports ?? []).map(({address, port}) => `    ip daddr ${address} tcp dport ${port} drop`),
     '    oifname "hearth-*" drop',
     '  }',
     '  chain input {',
@@ -45,3 +50,5 @@ export const renderBuilderRules = ({table, interfaces, subnet, deny}: BuilderRul
     '',
   ].join('\n')
 }
+
+const withIpv4 = (deny: readonly Denied[]): readonly Denied[] => deny.filter(({address}) => !address.includes(':'))
