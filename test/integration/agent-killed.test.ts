@@ -1,3 +1,4 @@
+import {readdir, rm} from 'node:fs/promises'
 import type {GenerationId} from '@hearth/proto/ids'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
 import {type AgentProcess, startAgentProcess} from '../support/agent-process.ts'
@@ -56,6 +57,19 @@ describe.skipIf(unprivileged())('an agent that is killed', () => {
     expect(await builder.buildOnce('RUN true')).toMatchObject({state: 'succeeded'})
     expect(await builder.daemon()).toBe(daemon)
     expect(await builder.terminate('g-1' as GenerationId)).toMatchObject({clean: true, generation: 'g-1'})
+  })
+
+  test('and its journal lost: the next one ends what nobody can want any more', async () => {
+    await builder.ready()
+    const build = await builder.buildOnLease('RUN echo begun && sleep 600')
+    await build.says('begun\n')
+    await agent.kill()
+    for (const name of await readdir(`${directory.path}/state`))
+      if (name.startsWith('agent.db')) await rm(`${directory.path}/state/${name}`)
+    builder.forget()
+    agent = await startAgentProcess(directory, fleet)
+    expect((await build.ended).code).toBe(1)
+    expect(fleet.observed?.builders).toEqual([])
   })
 
   test('while a builder starts: the next one goes on with it, or ends it as dirty', async () => {

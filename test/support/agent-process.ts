@@ -18,7 +18,7 @@ export const startAgentProcess = async (directory: TestDirectory, fleet: Scripte
   const ended = once(child, 'exit')
   const greeted = fleet.hellos.length
   child.on('message', (text) => fleet.hear(text as string))
-  fleet.connect({send: (text) => void child.send(text), close: () => undefined})
+  fleet.connect({send: (text) => void (child.connected && child.send(text)), close: () => undefined})
   await Promise.race([
     fleet.until('a hello', () => fleet.hellos.length > greeted || undefined),
     ended.then(([code]) => Promise.reject(new Error(`the agent ended with ${String(code)}`))),

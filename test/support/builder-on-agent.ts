@@ -92,6 +92,12 @@ export class BuilderOnAgent {
     return await this.client.build(way, context, ...more)
   }
 
+  /** The same on a new lease. */
+  async buildOnLease(...lines: readonly string[]): Promise<ClientBuild> {
+    await this.lease()
+    return await this.build(lines)
+  }
+
   /** The client's word that it is done. */
   finish(): void {
     const {lease} = this.wanted

@@ -17,7 +17,7 @@ export type TracesOf = {readonly path: string; readonly runtimeDir: string; read
  * only does not count: a builder that starts just now, of whatever Hearth, has a copy of each mount until it has dropped it.
  */
 export const tracesOf = async (of: TracesOf): Promise<readonly string[]> => {
-  for (let waitMs = 20; waitMs < 4000; waitMs *= 2) {
+  for (let waitMs = 20; waitMs < 10_000; waitMs *= 2) {
     if ((await look(of)).length === 0) return []
     await sleep(waitMs)
   }

@@ -143,6 +143,19 @@ describe('execute', () => {
     expect(builders.all.size).toBe(0)
   })
 
+  it('knows of a builder that it adopts that its volume must be detached and its end be proven', async () => {
+    await start()
+    const {desired: wanted} = row()
+    journal.forget(builder)
+    want(wanted)
+    await act({type: 'adopt'})
+    expect(row()).toMatchObject({attachIntended: true, startIntended: true, startDone: true})
+    builders.all.get(builder)?.daemon?.crash()
+    await new Promise((resolve) => builders.all.get(builder)?.daemon?.gone.addEventListener('abort', resolve))
+    await act({type: 'noteExit'})
+    expect(row().leftClean?.clean).toBe(false)
+  })
+
   it('opens a lease with a certificate for each client', async () => {
     await start()
     await act({type: 'openLease'})

@@ -104,10 +104,10 @@ const executors: {readonly [Type in BuilderAction['type']]: Execute<Type>} = {
     journal.update(builder, {startDone: true})
   },
 
-  /** The last agent died while this builder started: it is ready once it answers. */
+  /** The last agent died while this builder started, or its journal is lost: the builder is ready once it answers. */
   adopt: async (_action, {row}, {journal, runtime}, signal) => {
     await runtime.forgetRecords(row.builder, signal)
-    journal.update(row.builder, {startDone: true})
+    journal.update(row.builder, {attachIntended: true, startIntended: true, startDone: true})
   },
 
   openLease,
