@@ -15,6 +15,7 @@ describe('agentConfig', () => {
       slots: 2,
       advertise: null,
       builderSubnet: '10.213.0.0/16',
+      registries: {},
       unclaimedAfterMs: 1_800_000,
       logLevel: 'info',
     })
@@ -29,6 +30,7 @@ describe('agentConfig', () => {
       slots: 8,
       advertise: '10.0.0.2',
       builderSubnet: '10.99.0.0/24',
+      registries: {'r.example:5000': {http: true}, 'docker.io': {mirrors: ['m.example'], ca: ['/ca.pem']}},
       unclaimedAfter: '1h',
       logLevel: 'debug',
     }
@@ -64,6 +66,13 @@ describe('agentConfig', () => {
     ['half a slot', {slots: 1.5}, 'slots is 1.5, but must be a whole number'],
     ['an address that is no text', {advertise: 1}, 'advertise is 1, but must be an address of this machine'],
     ['a subnet', {builderSubnet: '10.0.0.0'}, 'agent.yaml: builderSubnet: the builders'],
+    ['a registry by URL', {registries: {'https://r.example': {}}}, "'https://r.example' is not a registry's name"],
+    [
+      'an unknown key of a registry',
+      {registries: {r: {htp: true}}},
+      "agent.yaml: registries: r: there is no key 'htp'; did you mean 'http'?",
+    ],
+    ['a registry that is text', {registries: {r: 'http'}}, 'agent.yaml: registries: r: it must hold keys'],
     ['a duration', {unclaimedAfter: 'soon'}, "unclaimedAfter is 'soon', but must be a duration such as 30m"],
     ['a level', {logLevel: 'loud'}, 'logLevel is "loud", but must be one of'],
     [

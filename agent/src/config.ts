@@ -2,6 +2,7 @@ import {ConfigError, checkConfig} from '@hearth/proto/config-file'
 import {parseDuration} from '@hearth/proto/duration'
 import {oneOf} from '@hearth/proto/schema'
 import {type Static, Type} from 'typebox'
+import type {Registries} from './buildkit/config.ts'
 import {linksIn, SubnetError} from './host/subnet.ts'
 
 const text = (description: string) => Type.Optional(Type.String({minLength: 1, description}))
@@ -16,10 +17,21 @@ const AgentFile = Type.Object({
   slots: Type.Optional(Type.Integer({minimum: 1, maximum: 256, description: 'a whole number from 1 to 256'})),
   advertise: text("an address of this machine's own at which clients reach its builders"),
   builderSubnet: text('a network such as 10.213.0.0/16'),
+  registries: Type.Optional(
+    Type.Record(Type.String(), Type.Unknown(), {description: 'registries with what is special about each'}),
+  ),
   unclaimedAfter: text('a duration such as 30m'),
   logLevel: Type.Optional(oneOf(...levels)),
 })
 export type AgentFile = Static<typeof AgentFile>
+
+/** What builders need to know of one registry, in BuildKit's words. */
+const RegistryFile = Type.Object({
+  http: Type.Optional(Type.Boolean({description: 'true for a registry that speaks plain HTTP'})),
+  insecure: Type.Optional(Type.Boolean({description: 'true for a registry whose certificate is not checked'})),
+  ca: Type.Optional(Type.Array(Type.String(), {description: 'a list of PEM files'})),
+  mirrors: Type.Optional(Type.Array(Type.String(), {description: 'a list of registries to ask first'})),
+})
 
 export type AgentConfig = {
   readonly fleetUrl: string | null
@@ -31,6 +43,7 @@ export type AgentConfig = {
   /** null: the address that looks towards the fleet. */
   readonly advertise: string | null
   readonly builderSubnet: string
+  readonly registries: Registries
   readonly unclaimedAfterMs: number
   readonly logLevel: (typeof levels)[number]
 }
@@ -54,6 +67,7 @@ export const agentConfig = ({file, fileName, environment, flags}: AgentSources):
     name: flags.name || saved.name || null,
     slots: flags.slots === undefined ? (saved.slots ?? 2) : parseSlots(flags.slots),
     advertise: flags.advertise || saved.advertise || null,
+    registries: checkRegistries(saved.registries ?? {}, fileName),
     builderSubnet: checkSubnet(saved.builderSubnet ?? '10.213.0.0/16', fileName),
     unclaimedAfterMs: durationMs(saved.unclaimedAfter ?? '30m', `${fileName}: unclaimedAfter`),
     logLevel: logLevel(environment['HEARTH_LOG_LEVEL']) ?? saved.logLevel ?? 'info',
@@ -71,6 +85,17 @@ const checkUrl = (url: string, from: string): string => {
   if (/^https?:\/\//.test(url) && URL.canParse(url)) return url
   throw new ConfigError(`${from} is '${url}', but must be the fleet's URL, such as https://fleet.example:7433`)
 }
+
+const checkRegistries = (registries: Readonly<Record<string, unknown>>, fileName: string): Registries =>
+  Object.fromEntries(
+    Object.entries(registries).map(([host, value]) => {
+      if (/^[\w.-]+(:\d+)?$/.test(host))
+        return [host, checkConfig(RegistryFile, value, `${fileName}: registries: ${host}`)]
+      throw new ConfigError(
+        `${fileName}: registries: '${host}' is not a registry's name, such as registry.example:5000`,
+      )
+    }),
+  )
 
 const checkSubnet = (subnet: string, fileName: string): string => {
   try {

@@ -3,6 +3,7 @@ import {join} from 'node:path'
 import type {Clock, Log} from '@hearth/proto/clock'
 import type {HostUsage} from '@hearth/proto/observed'
 import {openRuntime, type RealRuntime} from './builder/real-runtime.ts'
+import type {Registries} from './buildkit/config.ts'
 import {type HostFacts, readHostFacts} from './host/facts.ts'
 import type {Denied} from './host/nft.ts'
 import {closePool, openPool} from './host/pool.ts'
@@ -33,6 +34,7 @@ export type HostOptions = {
   readonly builderSubnet: string
   /** What no RUN step may reach: the fleet. This machine itself and its other builders never are. */
   readonly deny?: readonly Denied[]
+  readonly registries: Registries
   /** Called once the state directory is this agent's, before anything is made: what it throws leaves nothing behind. */
   readonly beforeMaking?: (opened: Pick<OpenHost, 'facts' | 'journal'>) => Promise<void>
   readonly patience?: Partial<Patience>
@@ -77,7 +79,7 @@ type Made = Pick<OpenHost, 'volumes' | 'runtime' | 'usage' | 'release'>
 const makeReady = async (
   stateDirectory: string,
   facts: HostFacts,
-  {slots, tools, advertise, builderSubnet, deny = [], patience, clock, log}: HostOptions,
+  {slots, tools, advertise, builderSubnet, registries, deny = [], patience, clock, log}: HostOptions,
   signal: AbortSignal,
 ): Promise<Made> => {
   const pool = await openPool({stateDirectory, run, log, signal})
@@ -90,7 +92,7 @@ const makeReady = async (
     const network = {subnet: builderSubnet, deny}
     const found = {architecture, bootId, runtimeDir: join(stateDirectory, 'run'), portRange: null, network}
     const dnsFallback = ['1.1.1.1', '8.8.8.8']
-    const more = {tools, advertise, dnsFallback, spares: slots, answerMs, killedMs}
+    const more = {tools, advertise, dnsFallback, registries, spares: slots, answerMs, killedMs}
     const runtime = await openRuntime({...found, ...more, run, log, clock}, signal)
     return {
       volumes,

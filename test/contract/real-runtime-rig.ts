@@ -77,6 +77,7 @@ export const openAt = async (runtimeDir: string, more: Partial<RuntimeOptions> =
       architecture: architectureOf(process.arch),
       portRange: null,
       dnsFallback: [],
+      registries: {},
       bootId: 'this boot',
       network: {subnet: '10.214.0.0/16', deny: []},
       spares: 0,

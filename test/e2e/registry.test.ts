@@ -1,11 +1,12 @@
 import {createHash} from 'node:crypto'
 import {mkdir, readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import {beforeAll, describe, expect, it} from 'vitest'
-import {makeContext} from '../support/hearth.ts'
+import {afterEach, beforeAll, beforeEach, describe, expect, it} from 'vitest'
+import {bringUp, hearthIn, makeContext} from '../support/hearth.ts'
 import {unprivileged} from '../support/privileged.ts'
 import {type Registry, registryUser, startRegistry} from '../support/registry.ts'
 import {sharedHearth} from '../support/shared-hearth.ts'
+import {makeTestDirectory, type TestDirectory} from '../support/test-directory.ts'
 import {makeTestNetwork} from '../support/test-network.ts'
 
 // The registries speak plain HTTP, as many do inside of a company: docker's own words for it are `registry.insecure=true`.
@@ -58,6 +59,12 @@ describe.skipIf(unprivileged())('hearth build --push', () => {
     expect(said).toMatch(/^build b-\w+ failed in 'exporting to image' .*server gave HTTP response to HTTPS client\)/m)
     expect(said).toContain('the registry speaks plain HTTP: push with -o type=image,registry.insecure=true')
 
+    const base = await makeContext(directory, 'unreadable', [])
+    await writeFile(join(base, 'Dockerfile'), `FROM ${open.host}/base\n`)
+    expect((await hearth.run('build', base)).stderr).toContain(
+      `\n${open.host} speaks plain HTTP: agent.yaml of the hosts must say so, under registries\n`,
+    )
+
     const here = await push('-t', 'localhost:5000/refused')
     expect(here.code).toBe(1)
     expect(here.stderr).toContain('localhost is the builder itself: name the registry by an address of its host')
@@ -66,6 +73,41 @@ describe.skipIf(unprivileged())('hearth build --push', () => {
     expect(unknown.code).toBe(1)
     expect(unknown.stderr).toMatch(/401 Unauthorized\)/)
     expect(unknown.stderr).toContain(`log in first, as someone who may push: docker login ${closed.host}`)
+  })
+})
+
+describe.skipIf(unprivileged())('a registry that the hosts know to speak plain HTTP', () => {
+  let directory: TestDirectory
+  beforeEach(async () => {
+    directory = await makeTestDirectory()
+  })
+  afterEach(async () => await directory.remove())
+
+  it('is pushed to and pulled from like any other; --pull looks for what is new there', async () => {
+    const registry = await startRegistry(directory, await makeTestNetwork(directory))
+    await mkdir(join(directory.path, 'etc'))
+    await writeFile(join(directory.path, 'etc/agent.yaml'), `registries: {'${registry.host}': {http: true}}\n`)
+    const hearth = hearthIn(directory).with({environment: {HEARTH_CONFIG_DIR: join(directory.path, 'etc')}})
+    await bringUp(hearth)
+    const name = `${registry.host}/base`
+    const pushBase = async (text: string) => {
+      const base = await makeContext(directory, 'base', [`RUN echo ${text} >/message`])
+      expect((await hearth.run('build', '--push', '-t', name, base)).code).toBe(0)
+    }
+    await pushBase('one')
+    const app = join(directory.path, 'app')
+    await mkdir(app)
+    await writeFile(join(app, 'Dockerfile'), `FROM ${name}\nRUN cp /message /copied\n`)
+    const copied = async (...args: readonly string[]) => {
+      const out = join(directory.path, 'out')
+      const {code, stderr} = await hearth.run('build', ...args, '-o', out, app)
+      expect({code, stderr}).toMatchObject({code: 0})
+      return await readFile(join(out, 'copied'), 'utf8')
+    }
+    expect(await copied()).toBe('one\n')
+    await pushBase('two')
+    expect(await copied('--pull')).toBe('two\n')
+    expect((await hearth.run('down')).code).toBe(0)
   })
 })
 

@@ -58,6 +58,7 @@ export const hostOptions = (directory: Pick<TestDirectory, 'path'>, more: AgentR
   tools: {buildkitd: tools.buildkitd, runc: tools.runc, ...more.tools},
   advertise: {address: more.address ?? '127.0.0.1', serverName: 'hearth-builder'},
   builderSubnet: '10.216.0.0/16',
+  registries: {},
   patience: more.patience ?? {},
   deny: more.deny ?? [],
   clock: realClock,

@@ -1,7 +1,7 @@
 import {join} from 'node:path'
 import type {Clock} from '@hearth/proto/clock'
 import type {Architecture, Endpoint} from '@hearth/proto/common'
-import {inside, renderDaemonConfig, renderMounts} from '../buildkit/config.ts'
+import {type Registries, renderDaemonConfig, renderMounts} from '../buildkit/config.ts'
 import type {Control} from '../buildkit/control.ts'
 import {enterScript, launchDaemon, runcScript} from '../buildkit/daemon.ts'
 import {createCgroups, stepsGroup} from '../host/cgroup.ts'
@@ -26,6 +26,7 @@ export type StartDeps = {
   readonly architecture: Architecture
   readonly portRange: {readonly first: number; readonly last: number} | null
   readonly dnsFallback: readonly string[]
+  readonly registries: Registries
   readonly bootId: string
   readonly hierarchies: readonly string[]
   readonly takeNetwork: (signal: AbortSignal) => Promise<BuilderNetwork>
@@ -93,12 +94,13 @@ export const startBuilder = async (
   }
 }
 
-const configText = (spec: BuilderSpec, {architecture}: StartDeps): string =>
+const configText = (spec: BuilderSpec, {architecture, registries}: StartDeps): string =>
   renderDaemonConfig({
-    runc: `${inside.own}/runc.sh`,
+    runc: runcScript,
     platforms: [`linux/${architecture}`],
     cgroupParent: stepsGroup(spec.builder),
-  }).replace(`${inside.own}/runc.sh`, runcScript)
+    registries,
+  })
 
 const neededPaths = ({runtimeDir, tools}: StartDeps): readonly string[] => [
   runtimeDir,

@@ -7,6 +7,10 @@ describe('renderDaemonConfig', () => {
     runc: '/opt/a "quoted" place/runc.sh',
     platforms: ['linux/amd64'],
     cgroupParent: '/hearth/b-1/steps',
+    registries: {
+      'r.example:5000': {http: true, insecure: false},
+      'docker.io': {mirrors: ['m.example'], ca: ['/a "b".pem']},
+    },
   })
 
   it('collects no garbage by itself, probes nothing, and keeps steps in the group of the builder', () => {
@@ -14,6 +18,18 @@ describe('renderDaemonConfig', () => {
     for (const line of ['gc = false', 'networkMode = "host"', 'defaultCgroupParent = "/hearth/b-1/steps"'])
       expect(lines).toContain(line)
     expect(lines.filter((line) => line === 'platforms = ["linux/amd64"]')).toHaveLength(2)
+  })
+
+  it('says what is special about registries', () => {
+    const registries = config.slice(config.indexOf('[registry'))
+    expect(registries.trim().split('\n')).toEqual([
+      '[registry."r.example:5000"]',
+      'http = true',
+      'insecure = false',
+      '[registry."docker.io"]',
+      'ca = ["/a \\"b\\".pem"]',
+      'mirrors = ["m.example"]',
+    ])
   })
 
   it('quotes what stands in a path', () => {

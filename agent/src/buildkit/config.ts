@@ -3,6 +3,17 @@ export type DaemonConfig = {
   readonly runc: string
   readonly platforms: readonly string[]
   readonly cgroupParent: string
+  readonly registries: Registries
+}
+
+/** By `host` or `host:port`, as in an image's name. */
+export type Registries = Readonly<Record<string, Registry>>
+type Registry = {
+  readonly http?: boolean
+  readonly insecure?: boolean
+  /** Paths of PEM files. */
+  readonly ca?: readonly string[]
+  readonly mirrors?: readonly string[]
 }
 
 /** Where enter.sh puts things inside a builder's mount namespace. */
@@ -12,7 +23,7 @@ export const inside = {own: '/run/hearth', root: '/run/cache', temporary: '/run/
  * buildkitd.toml. No garbage collection by itself (it would run one second into the first build; the agent prunes between
  * builds), no probing for what we state, the network of its own namespace, steps in the builder's cgroup.
  */
-export const renderDaemonConfig = ({runc, platforms, cgroupParent}: DaemonConfig): string => {
+export const renderDaemonConfig = ({runc, platforms, cgroupParent, registries}: DaemonConfig): string => {
   const platformList = `[${platforms.map(quote).join(', ')}]`
   return [
     `root = ${quote(inside.root)}`,
@@ -42,9 +53,18 @@ export const renderDaemonConfig = ({runc, platforms, cgroupParent}: DaemonConfig
     'networkMode = "host"',
     `binary = ${quote(runc)}`,
     `defaultCgroupParent = ${quote(cgroupParent)}`,
+    ...Object.entries(registries).flatMap(([host, registry]) => renderRegistry(host, registry)),
     '',
   ].join('\n')
 }
+
+const renderRegistry = (host: string, {http, insecure, ca, mirrors}: Registry): readonly string[] => [
+  `[registry.${quote(host)}]`,
+  ...(http === undefined ? [] : [`http = ${http}`]),
+  ...(insecure === undefined ? [] : [`insecure = ${insecure}`]),
+  ...(ca === undefined ? [] : [`ca = [${ca.map(quote).join(', ')}]`]),
+  ...(mirrors === undefined ? [] : [`mirrors = [${mirrors.map(quote).join(', ')}]`]),
+]
 
 /** The file `mounts` that enter.sh hands to `mount --all` (fstab(5)): the builder's own directory, and the volume last. */
 export const renderMounts = (directory: string, device: string): string =>

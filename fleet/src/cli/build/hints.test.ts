@@ -20,6 +20,9 @@ describe('hints', () => {
       'log in first, as someone who may push: docker login docker.io',
     ],
     ['process "/bin/sh -c make" did not complete successfully: exit code: 2', null],
-    ['r.io/app: failed to resolve source metadata: http: server gave HTTP response to HTTPS client', null],
+    [
+      'r.io:5000/team/app: failed to resolve source metadata for r.io:5000/team/app:latest: failed to do request: Head "https://r.io:5000/v2/": http: server gave HTTP response to HTTPS client',
+      'r.io:5000 speaks plain HTTP: agent.yaml of the hosts must say so, under registries',
+    ],
   ])('%s', (reason, hint) => expect(hintFor(reason)).toBe(hint))
 })

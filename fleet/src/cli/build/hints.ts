@@ -7,6 +7,10 @@ const hints: readonly Hint[] = [
     () => 'the registry speaks plain HTTP: push with -o type=image,registry.insecure=true',
   ],
   [
+    /^([\w.-]+(?::\d+)?)\/\S+: failed to resolve source metadata.*server gave HTTP response to HTTPS client/,
+    ([, registry]) => `${registry} speaks plain HTTP: agent.yaml of the hosts must say so, under registries`,
+  ],
+  [
     /dial tcp (?:127\.[\d.]+|\[::1\]):\d+: connect: connection refused/,
     () => 'localhost is the builder itself: name the registry by an address of its host',
   ],
