@@ -84,7 +84,6 @@ export class ReconcileLoop {
     const {journal, clock, policy, report} = this.#deps
     const underWay = new Set(this.#busy.keys())
     this.#seen = await this.#observe(signal)
-    report(observedMessage(journal, this.#seen))
     const actions = plan({
       builders: journal.builders(),
       seen: this.#seen.builders,
@@ -100,6 +99,7 @@ export class ReconcileLoop {
     for (const key of this.#failures.keys()) if (!wanted.has(key)) this.#failures.delete(key)
     // What an action changed while we looked was seen half: its end nudges another look.
     for (const action of actions) if (!underWay.has(keyOf(action))) this.#begin(action, signal)
+    report(observedMessage(journal, this.#seen)) // last: no act needs to wait for it
   }
 
   async #observe(signal: AbortSignal): Promise<Seen> {
