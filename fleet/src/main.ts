@@ -37,7 +37,7 @@ const options = {
 const main = async (): Promise<number> => {
   const flags = parseFlags(process.argv.slice(2))
   if (flags.help || flags.version) {
-    process.stdout.write(`${flags.help ? help : version}\n`)
+    process.stdout.write(`${flags.help ? help : `hearth-fleet ${version}`}\n`)
     return 0
   }
   const config = await readConfig(flags)
