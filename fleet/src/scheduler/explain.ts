@@ -3,7 +3,7 @@ import type {HostId} from '@hearth/proto/ids'
 import type {PlaceBuilder, PlaceHost} from './place.ts'
 
 /** Why a host takes no new build. */
-export type Refusal = 'offline' | 'draining' | 'cordoned' | 'gone'
+type Refusal = 'offline' | 'draining' | 'cordoned'
 
 export const refusalOf = ({online, draining, schedulable}: PlaceHost): Refusal | null => {
   if (!online) return 'offline'
@@ -32,7 +32,7 @@ export const explainFull = (
   evicted: PlaceBuilder | null,
 ): string => {
   const open = hosts.filter((host) => refusalOf(host) === null)
-  const closed = hosts.filter((host) => refusalOf(host) !== null).map(explainClosed)
+  const closed = some(hosts.filter((host) => refusalOf(host) !== null).map(explainClosed))
   const full = open.length > 0 ? [explainSlots(architecture, open, board)] : []
   const room = evicted ? [`the idle builder of ${evicted.projectName} makes room`] : []
   return [...full, ...room, ...closed].join('; ')
@@ -68,5 +68,11 @@ const explainBusy = (hosts: readonly PlaceHost[], board: Seen): string => {
     return use === 'idle' ? `${projectName} (warm)` : `${projectName} (stopping)`
   })
   if (foreign > 0) parts.push(`${foreign} of an earlier fleet`)
-  return parts.join(', ') || 'no slot'
+  return some(parts).join(', ') || 'no slot'
 }
+
+const mostNamed = 6
+
+/** What a line has room for; a large fleet would fill pages. */
+const some = (parts: readonly string[]): readonly string[] =>
+  parts.length <= mostNamed ? parts : [...parts.slice(0, mostNamed - 1), `${parts.length - mostNamed + 1} more`]

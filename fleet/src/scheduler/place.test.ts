@@ -350,3 +350,14 @@ test('a cache on a host that takes no builds is released for a host that does', 
   expect(waits[0]?.why).toMatch(/its cache is being released by the builder of of web on host a/)
   expect(place(only({hosts: [hosts[0] as PlaceHost], builders: [builder('web')], waiting})).evictions).toEqual([])
 })
+
+test('of many it names a few', () => {
+  const builders = Array.from({length: 10}, (_, index) => builder(`p${index}`, {use: 'busy'}))
+  const [full] = place(only({hosts: [host('a', {slots: 10})], builders, waiting: [lease(0, 'web')]})).waits
+  expect(full?.why).toBe(
+    'all 10 slots for amd64 are busy: p0 (of p0), p1 (of p1), p2 (of p2), p3 (of p3), p4 (of p4), 5 more',
+  )
+  const closed = Array.from({length: 8}, (_, index) => host(`h${index}`, {schedulable: false}))
+  const [none] = place(only({hosts: closed, waiting: [lease(0, 'web')]})).waits
+  expect(none?.why).toMatch(/^host h0 is cordoned; .*host h4 is cordoned; 3 more$/)
+})

@@ -1,6 +1,7 @@
 import type {Architecture, Trust} from '@hearth/proto/common'
 import type {BuilderId, BuildId, HostId, LeaseId, ProjectId} from '@hearth/proto/ids'
-import {explainFull, explainHome, explainNoHost, type Refusal, refusalOf} from './explain.ts'
+import {Board} from './board.ts'
+import {explainFull, explainHome, explainNoHost} from './explain.ts'
 
 // Who builds where. Pure: the same input gives the same answer.
 // Invariants: no host gets more builders than it has slots; nothing is placed on a host that is offline, cordoned or draining;
@@ -85,7 +86,7 @@ export type PlaceResult = {
   readonly waits: readonly Wait[]
 }
 
-type Decision = Placement | Wait | null
+export type Decision = Placement | Wait | null
 
 export const place = (input: PlaceInput): PlaceResult => {
   const board = new Board(input)
@@ -122,7 +123,7 @@ const onWarmBuilder = (lease: WaitingLease, board: Board): Decision => {
 }
 
 const onHost = (lease: WaitingLease, board: Board): Decision => {
-  const hosts = board.hosts.filter(({architecture}) => architecture === lease.architecture)
+  const hosts = board.hostsFor(lease.architecture)
   if (hosts.length === 0) {
     return {lease: lease.lease, why: explainNoHost(lease.architecture, board.hosts), againInMs: null, hopeless: true}
   }
@@ -133,7 +134,7 @@ const onHost = (lease: WaitingLease, board: Board): Decision => {
   }
   const releasing = waitForRelease(lease, board)
   if (releasing) return releasing
-  const homes = hosts.filter(({host}) => board.homesOf(lease).includes(host))
+  const homes = board.homesOf(lease)
   const home = fullest(homes, board)
   if (home) return {lease: lease.lease, host: home.host, builder: null, note: null}
   const leftMs = board.policy.localWaitMs - lease.waitedMs
@@ -162,12 +163,8 @@ const waitForRelease = (lease: WaitingLease, board: Board): Wait | null => {
   if (leftMs <= 0) return null
   const mine = board.buildersOf(lease).filter(({seals, host}) => seals && board.isOnline(host))
   const stranded = mine.find(({use, host}) => use === 'idle' && !board.isOpen(host))
-  if (
-    stranded &&
-    board.hosts.some(({host, architecture}) => architecture === lease.architecture && board.isOpen(host))
-  ) {
+  if (stranded && board.hostsFor(lease.architecture).some(({host}) => board.isOpen(host)))
     board.evict(stranded, 'its host takes no new builds and its cache is wanted elsewhere')
-  }
   const leaving = mine.find(({use, builder}) => use === 'terminating' || board.isEvicted(builder))
   if (!leaving) return null
   const why = `its cache is being released by the builder of ${leaving.build} on host ${board.nameOf(leaving.host)}`
@@ -176,120 +173,24 @@ const waitForRelease = (lease: WaitingLease, board: Board): Wait | null => {
 
 /** The host with room that is used most, so that whole hosts stay free for scale-in. */
 const fullest = (hosts: readonly PlaceHost[], board: Board): PlaceHost | null => {
-  const open = hosts.filter(({host}) => board.isOpen(host) && board.freeOn(host) > 0)
-  const order = (a: PlaceHost, b: PlaceHost) =>
-    board.freeOn(a.host) - board.freeOn(b.host) || (a.host < b.host ? -1 : a.host > b.host ? 1 : 0)
-  return [...open].sort(order)[0] ?? null
+  let best: PlaceHost | null = null
+  for (const host of hosts) {
+    const free = board.freeOn(host.host)
+    if (free === 0 || !board.isOpen(host.host)) continue
+    const bestFree = best ? board.freeOn(best.host) : Infinity
+    if (!best || free < bestFree || (free === bestFree && host.host < best.host)) best = host
+  }
+  return best
 }
 
 /** Claims a slot that is being freed already, or evicts the builder that has been idle longest. */
 const makeRoom = (lease: WaitingLease, hosts: readonly PlaceHost[], board: Board): PlaceBuilder | null => {
   const open = hosts.filter(({host}) => board.isOpen(host))
   if (open.some(({host}) => board.claimFreeing(host))) return null
-  const idle = board.idleOn(open.map(({host}) => host))
-  const longest = [...idle].sort((a, b) => b.idleMs - a.idleMs || (a.builder < b.builder ? -1 : 1))[0]
+  const idle = open.flatMap(({host}) => board.idleOn(host))
+  const longest = idle.toSorted((a, b) => b.idleMs - a.idleMs || (a.builder < b.builder ? -1 : 1))[0]
   if (!longest) return null
   board.evict(longest, `made room for ${lease.projectName} (${lease.build})`)
   board.claimFreeing(longest.host)
   return longest
-}
-
-/** What is known and what this pass has already given away. Lives for one call of `place`. */
-export class Board {
-  readonly hosts: readonly PlaceHost[]
-  readonly policy: PlaceInput['policy']
-  readonly placements: Placement[] = []
-  readonly evictions: Eviction[] = []
-  readonly waits: Wait[] = []
-  readonly decided = new Set<LeaseId>()
-  readonly #builders: PlaceBuilder[]
-  readonly #volumes: readonly PlaceVolume[]
-  readonly #freeing = new Map<HostId, number>()
-
-  constructor({hosts, builders, volumes, policy}: PlaceInput) {
-    this.hosts = hosts
-    this.policy = policy
-    this.#builders = [...builders]
-    this.#volumes = volumes
-    for (const {host, use} of builders) if (use === 'terminating') this.#addFreeing(host, 1)
-  }
-
-  take(lease: WaitingLease, decision: Decision) {
-    if (!decision) return
-    this.decided.add(lease.lease)
-    if (!('host' in decision)) return void this.waits.push(decision)
-    this.placements.push(decision)
-    const {host, builder} = decision
-    const {project, projectName, architecture, trust, build} = lease
-    const id = builder ?? (`new for ${lease.lease}` as BuilderId)
-    const kept = this.#builders.filter((known) => known.builder !== builder)
-    const busy = {builder: id, host, project, projectName, architecture, trust, build}
-    this.#builders.splice(0, Infinity, ...kept, {...busy, use: 'busy', usable: false, seals: false, idleMs: 0})
-  }
-
-  evict(builder: PlaceBuilder, reason: string) {
-    if (this.isEvicted(builder.builder)) return
-    this.evictions.push({builder: builder.builder, reason})
-    this.#addFreeing(builder.host, 1)
-  }
-
-  isEvicted(builder: BuilderId) {
-    return this.evictions.some((eviction) => eviction.builder === builder)
-  }
-
-  claimFreeing(host: HostId): boolean {
-    const freeing = this.#freeing.get(host) ?? 0
-    if (freeing > 0) this.#freeing.set(host, freeing - 1)
-    return freeing > 0
-  }
-
-  #addFreeing(host: HostId, count: number) {
-    this.#freeing.set(host, (this.#freeing.get(host) ?? 0) + count)
-  }
-
-  isOnline(host: HostId) {
-    return this.hosts.some((known) => known.host === host && known.online)
-  }
-
-  isOpen(host: HostId) {
-    return this.refusal(host) === null
-  }
-
-  refusal(host: HostId): Refusal | null {
-    const known = this.hosts.find((candidate) => candidate.host === host)
-    return known ? refusalOf(known) : 'gone'
-  }
-
-  nameOf(host: HostId): string {
-    return this.hosts.find((known) => known.host === host)?.name ?? host
-  }
-
-  freeOn(host: HostId): number {
-    const known = this.hosts.find((candidate) => candidate.host === host)
-    return known ? Math.max(0, known.slots - known.foreign - this.buildersOn(host).length) : 0
-  }
-
-  buildersOn(host: HostId): readonly PlaceBuilder[] {
-    return this.#builders.filter((builder) => builder.host === host)
-  }
-
-  idleOn(hosts: readonly HostId[]): readonly PlaceBuilder[] {
-    return this.#builders.filter(
-      ({use, host, builder}) => use === 'idle' && hosts.includes(host) && !this.isEvicted(builder),
-    )
-  }
-
-  buildersOf({project, architecture}: {project: ProjectId; architecture: Architecture}): readonly PlaceBuilder[] {
-    return this.#builders.filter((builder) => builder.project === project && builder.architecture === architecture)
-  }
-
-  busyOf(lease: WaitingLease): PlaceBuilder | null {
-    return this.buildersOf(lease).find(({use}) => use === 'busy') ?? null
-  }
-
-  homesOf({project, architecture}: {project: ProjectId; architecture: Architecture}): readonly HostId[] {
-    return (
-      this.#volumes.find((volume) => volume.project === project && volume.architecture === architecture)?.homes ?? []
-    )
-  }
 }
