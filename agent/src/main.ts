@@ -5,6 +5,7 @@ import type {Log} from '@hearth/proto/clock'
 import {ConfigError} from '@hearth/proto/config-file'
 import {parseDuration} from '@hearth/proto/duration'
 import {realClock, realRandom} from '@hearth/proto/real-clock'
+import {outlivingItsDisk} from '@hearth/proto/real-log'
 import {pino} from 'pino'
 import manifest from '../package.json' with {type: 'json'}
 import type {Agent} from './agent.ts'
@@ -90,8 +91,11 @@ const agentOptions = (config: AgentConfig, fleetUrl: string, flags: RunFlags): A
   unclaimedAfterMs: config.unclaimedAfterMs,
   givenToken: flags.join ?? null,
   joinToken: async () => flags.join ?? (config.joinTokenFile ? readToken(config.joinTokenFile) : null),
-  ...{clock: realClock, random: realRandom, log: pino({level: config.logLevel, base: null})},
+  ...{clock: realClock, random: realRandom, log: openLog(config)},
 })
+
+const openLog = ({logLevel}: AgentConfig): Log =>
+  pino({level: logLevel, base: null}, outlivingItsDisk(pino.destination({dest: 1, sync: true})))
 
 const readToken = (path: string): string => {
   try {

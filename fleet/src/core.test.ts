@@ -309,6 +309,20 @@ describe('a builder', () => {
     expect(lease(after).cache).toMatchObject({from: 2, rolledBack: false, why: null})
   })
 
+  test('that is not released cleanly is not kept where the disk is full', async () => {
+    await start({policy: {warmIdleMs: 0, keepAbandonedMs: 60_000}})
+    const agent = world.agent()
+    await world.builds('web')
+    agent.dirty = true
+    await world.builds('web')
+    expect(agent.copies.size).toBe(1)
+    agent.diskFreeBytes = 1e9
+    await agent.report(world.fleet)
+    await world.settle()
+    expect(agent.copies.size).toBe(0)
+    expect(agent.generations.size).toBe(1)
+  })
+
   test('that does not start is tried once more on another copy, then it is our fault', async () => {
     await start({policy: {warmIdleMs: 0}})
     const agent = world.agent()

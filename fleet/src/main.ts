@@ -1,9 +1,10 @@
 import {existsSync} from 'node:fs'
-import {resolve} from 'node:path'
+import {join, resolve} from 'node:path'
 import {parseArgs} from 'node:util'
 import {ConfigError} from '@hearth/proto/config-file'
 import {nearest} from '@hearth/proto/nearest'
 import {realClock, realRandom} from '@hearth/proto/real-clock'
+import {outlivingItsDisk} from '@hearth/proto/real-log'
 import {pino} from 'pino'
 import {addHostText} from './add-host.ts'
 import {version} from './cli/version.ts'
@@ -12,18 +13,21 @@ import {createFleet} from './core.ts'
 import {type RunningFleet, startFleet} from './real-fleet.ts'
 import {startFailure} from './start-failure.ts'
 
-const defaultConfigPath = '/etc/hearth/fleet.yaml'
+const defaultConfigPath = join(process.env['HEARTH_CONFIG_DIR'] || '/etc/hearth', 'fleet.yaml')
 const help = `hearth-fleet ${version}: the Hearth service that hosts join and clients ask for builders
 
 usage: hearth-fleet [--config FILE] [--listen ADDRESS:PORT] [--state-dir DIR]
 
-  --config FILE          default ${defaultConfigPath}, if it is there
-  --listen ADDRESS:PORT  default 127.0.0.1:7433 (HEARTH_LISTEN); TLS everywhere but on loopback
-  --state-dir DIR        default /var/lib/hearth (HEARTH_STATE_DIR)
+  --config FILE          default /etc/hearth/fleet.yaml, if it is there
+  --listen ADDRESS:PORT  default 127.0.0.1:7433; TLS everywhere but on loopback
+  --state-dir DIR        default /var/lib/hearth
   --version, --help
 
-HEARTH_ADVERTISE (names, comma-separated) and HEARTH_LOG_LEVEL override the file too.
-Ending it ends no build: hosts go on, and it finds them again.`
+Environment: HEARTH_LISTEN, HEARTH_STATE_DIR, HEARTH_ADVERTISE (names, comma-separated) and
+HEARTH_LOG_LEVEL win over the file, flags over both; HEARTH_CONFIG_DIR is where the file is
+(/etc/hearth). docs/configuration.md lists its keys.
+Ending it ends no build: hosts go on, and it finds them again.
+Exit: 0 done, 1 failed, 2 wrong usage, 3 something here is missing or in the way.`
 
 const options = {
   config: {type: 'string'},
@@ -33,7 +37,7 @@ const options = {
   help: {type: 'boolean', short: 'h'},
 } as const
 
-/** The exit code: 0 done, 1 failed, 2 usage. */
+/** The exit code: 0 done, 1 failed, 2 usage, 3 something here is missing or in the way. */
 const main = async (): Promise<number> => {
   const flags = parseFlags(process.argv.slice(2))
   if (flags.help || flags.version) {
@@ -46,13 +50,13 @@ const main = async (): Promise<number> => {
   } catch (error) {
     const message = startFailure(error, config)
     if (message === null) throw error
-    return complain(message, 1)
+    return complain(message, 3)
   }
 }
 
 /** Runs until SIGTERM or SIGINT. */
 const serve = async (config: FleetConfig): Promise<number> => {
-  const log = pino({level: config.logLevel, base: null})
+  const log = pino({level: config.logLevel, base: null}, outlivingItsDisk(pino.destination({dest: 1, sync: true})))
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
   })

@@ -3,6 +3,7 @@ import {architectures} from '@hearth/proto/common'
 import {requireAdmin} from './access.ts'
 import type {Core} from './change.ts'
 import type {Principal} from './fleet.ts'
+import {isDiskLow} from './hosts/disk.ts'
 import {listHosts, slotsOf} from './hosts/hosts.ts'
 import {listCaches} from './volumes/caches.ts'
 
@@ -49,11 +50,10 @@ const closed = (hosts: readonly Host[]): readonly string[] => {
   return [`no host takes new builds, as all are cordoned or draining: \`hearth uncordon ${name}\` opens one`]
 }
 
-const leastFreeShare = 0.05
-
-const fullDisk = ({name, diskFreeBytes, diskTotalBytes}: Host): readonly string[] => {
-  if (diskFreeBytes === null || diskTotalBytes === null || diskFreeBytes > diskTotalBytes * leastFreeShare) return []
-  const free = `${Math.floor(diskFreeBytes / 1e6)} MB of ${Math.floor(diskTotalBytes / 1e6)} MB`
+const fullDisk = (host: Host): readonly string[] => {
+  if (!isDiskLow(host)) return []
+  const {name, diskFreeBytes, diskTotalBytes} = host
+  const free = `${Math.floor((diskFreeBytes ?? 0) / 1e6)} MB of ${Math.floor((diskTotalBytes ?? 0) / 1e6)} MB`
   return [
     `the disk of host ${name} is nearly full (${free} free): free some space, or reset caches that are not needed`,
   ]

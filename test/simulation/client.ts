@@ -214,12 +214,22 @@ export class Client {
     return builders.connect(connection.endpoints[0]?.port ?? 0, {...connection, publicKey: this.plan.name})
   }
 
+  /** Until it is heard, as `hearth build` does. */
   async #finish(id: BuildId): Promise<void> {
     const {name, by} = this.plan
     await this.life.awaits(Promise.all(this.#begun.values()))
     this.#note({type: 'finishes', build: id})
-    const asked = this.#deps.fleet.request(name, (fleet) => fleet.finishBuild(id, {}, by))
-    await this.life.awaits(asked.catch(() => undefined)) // only a nudge
+    let isHeard = false
+    while (!isHeard && !this.isOver) {
+      const asked = this.#deps.fleet.request(name, (fleet) => fleet.finishBuild(id, {}, by))
+      isHeard = await this.life.awaits(
+        asked.then(
+          () => true,
+          () => false,
+        ),
+      )
+      if (!isHeard) await this.life.pass('wait', cancelAgainMs)
+    }
   }
 
   /** A connection over a cut, or to a host without power, is given up by both sides. */

@@ -197,7 +197,7 @@ export class HostPlace {
         runtime,
         usage: async () => {
           await life.pass('usage')
-          return {diskTotalBytes: 100, diskFreeBytes: 50, memoryAvailableBytes: 1, load: 0}
+          return {diskTotalBytes: 100e9, diskFreeBytes: 50e9, memoryAvailableBytes: 1, load: 0}
         },
         dial: this.#dial(host, life),
         deliverLog: async (build, architecture, text) => {

@@ -50,9 +50,11 @@ describe('execute', () => {
     disk = new FakeDisk()
     builders = new FakeBuilders({address: 'host', disk, clock})
     step = async () => undefined
+    full = null
     want({})
   })
 
+  let full: string | null
   let revision = 0
   const want = (change: Partial<DesiredBuilder>) => {
     const said: Desired = {
@@ -67,7 +69,8 @@ describe('execute', () => {
   const volumes = () => createFakeVolumes({disk, step: (at) => step(at)})
   const act = async (action: BuilderAction, attempt = 1, bootId = 'boot') => {
     const seen = (await createFakeRuntime({builders}).list(new Set([builder]), signal))[0]
-    const deps = {journal, volumes: volumes(), runtime: runtime(), clock, log, stopDeadlineMs: 1000, bootId}
+    const policy = {stopDeadlineMs: 1000, bootId, diskFull: async () => full}
+    const deps = {journal, volumes: volumes(), runtime: runtime(), clock, log, ...policy}
     await execute(action, {row: row(), seen, attempt}, deps, signal)
   }
   const failAt = (point: string, error: Error) => {
@@ -174,6 +177,15 @@ describe('execute', () => {
     expect(row()).toMatchObject({lease: null, tidyDue: true})
     expect((await runtime().records(builder, signal)).records).toEqual([])
     expect(journal.nextLog()).toMatchObject({lease, text: expect.stringContaining('r-1')})
+  })
+
+  it('does not blame a build that failed on a full disk', async () => {
+    await start()
+    await act({type: 'openLease'})
+    await build('fails')
+    full = 'the disk of its host is full'
+    await endLease()
+    expect(row().outcomes).toMatchObject([{lease, state: 'infrastructure', reason: full}])
   })
 
   it('lets a build go on whose client spoke too early', async () => {

@@ -21,6 +21,8 @@ export type ExecutorDeps = {
   readonly log: Log
   readonly stopDeadlineMs: number
   readonly bootId: string
+  /** Why what builders write here may be lost; null while there is room. */
+  readonly diskFull: (builder: BuilderId) => Promise<string | null>
 }
 type Row = {readonly row: JournalBuilder; readonly seen: SeenBuilder | undefined}
 export type Execute<Type extends BuilderAction['type']> = (

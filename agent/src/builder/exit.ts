@@ -34,5 +34,6 @@ export const leftClean = (
     exit.synced ? [] : ['its volume was not synced'],
     exit.unmounted ? [] : ['its volume was not unmounted'],
   ].flat()
-  return missing.length === 0 ? {clean: true, reason: row.desired.reason} : {clean: false, reason: missing.join(', ')}
+  if (missing.length === 0) return {clean: true, reason: row.desired.reason}
+  return {clean: false, reason: [...missing, ...(row.fault ? [row.fault.message] : [])].join(', ')}
 }

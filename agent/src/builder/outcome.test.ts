@@ -21,12 +21,20 @@ const end: LeaseEnd = {
   force: null,
   builderFailed: false,
   clientGone: false,
+  diskFull: null,
 }
 
 describe('outcomeOf', () => {
   it('takes the history record as the truth', () => {
     expect(outcomeOf(end)).toMatchObject({state: 'succeeded', steps: {total: 3, cached: 1}, buildMs: 12, exportMs: 2})
     expect(outcomeOf({...end, force: 'hearth cancel'})).toMatchObject({state: 'succeeded'})
+  })
+
+  it('does not blame a build for a full disk', () => {
+    const failed = {active: 0, records: [{...record, state: 'failed' as const, reason: 'no space left on device'}]}
+    expect(outcomeOf({...end, records: failed})).toMatchObject({state: 'failed', reason: 'no space left on device'})
+    const full = {...end, diskFull: 'the disk is full'}
+    expect(outcomeOf({...full, records: failed})).toMatchObject({state: 'infrastructure', reason: 'the disk is full'})
   })
 
   it('says who cancelled, where someone did', () => {

@@ -1,6 +1,6 @@
 import type {Outcome} from '@hearth/proto/common'
 import type {BuildId, LeaseId} from '@hearth/proto/ids'
-import type {BuildRecords} from './runtime.ts'
+import type {BuildRecord, BuildRecords} from './runtime.ts'
 
 export type LeaseEnd = {
   readonly build: BuildId
@@ -11,6 +11,8 @@ export type LeaseEnd = {
   readonly force: string | null
   readonly builderFailed: boolean
   readonly clientGone: boolean
+  /** Why its host could not hold what it wrote, if that may be why it ended so: then it is not the build's fault. */
+  readonly diskFull: string | null
 }
 
 /**
@@ -23,8 +25,7 @@ export const outcomeOf = (end: LeaseEnd): Outcome => {
   if (record && end.records?.active === 0 && (record.state !== 'cancelled' || !end.force))
     return {
       ...ended,
-      state: record.state,
-      reason: record.state === 'cancelled' ? whoCancelled(end) : record.reason,
+      ...howItEnded(record, end),
       steps: record.steps,
       failedStep: record.failedStep,
       buildMs: record.buildMs,
@@ -35,6 +36,11 @@ export const outcomeOf = (end: LeaseEnd): Outcome => {
   if (end.builderFailed)
     return {...ended, ...none, state: 'infrastructure', reason: end.force ?? 'the builder did not answer'}
   return {...ended, ...none, state: 'cancelled', reason: end.force ?? 'the client left before its build was done'}
+}
+
+const howItEnded = ({state, reason}: BuildRecord, end: LeaseEnd): Pick<Outcome, 'state' | 'reason'> => {
+  if (state === 'cancelled') return {state, reason: whoCancelled(end)}
+  return end.diskFull ? {state: 'infrastructure', reason: end.diskFull} : {state, reason}
 }
 
 const whoCancelled = ({clientGone}: LeaseEnd): string => (clientGone ? 'the client went away' : 'the client ended it')

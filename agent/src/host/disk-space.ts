@@ -7,7 +7,9 @@ export class DiskSpaceError extends Error {
   readonly freeBytes: number
 
   constructor(path: string, {neededBytes, freeBytes}: {neededBytes: number; freeBytes: number}) {
-    super(`the disk of ${path} is too full: ${mebibytes(neededBytes)} needed, ${mebibytes(freeBytes)} free`)
+    super(
+      `the disk of ${path} is too full: ${mebibytes(neededBytes)} needed, ${mebibytes(freeBytes)} free. Free some space there`,
+    )
     this.neededBytes = neededBytes
     this.freeBytes = freeBytes
   }

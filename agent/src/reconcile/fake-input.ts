@@ -98,6 +98,7 @@ export const anyInput: fc.Arbitrary<PlanInput> = fc
     told: fc.oneof(fc.constant(copies), fc.subarray(copies)),
     idleMs: fc.constantFrom(0, 20_000, 2_000_000),
     everConnected: fc.boolean(),
+    suspects: fc.subarray(someBuilders, {maxLength: 1}),
   })
   .map((world) => ({
     builders: world.rows.map((each, index): JournalBuilder => ({...each, builder: someBuilders[index] as BuilderId})),
@@ -125,5 +126,6 @@ export const anyInput: fc.Arbitrary<PlanInput> = fc
     ),
     desiredGenerations: [{generation: 'g1' as GenerationId, want: 'absent' as const}],
     idle: new Map(someBuilders.map((builder) => [builder, {forMs: world.idleMs, everConnected: world.everConnected}])),
+    suspects: new Map(world.suspects.map((builder) => [builder, 'the disk is full'])),
     policy,
   }))

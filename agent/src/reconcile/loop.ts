@@ -8,6 +8,7 @@ import {type ExecutorDeps, execute} from '../builder/executor.ts'
 import type {BuilderRuntime} from '../builder/runtime.ts'
 import type {Journal, JournalBuilder, OpenLease} from '../store/journal.ts'
 import type {VolumeAttacher} from '../volume/attacher.ts'
+import {DiskSuspects, diskFull} from './disk-full.ts'
 import {IdleTimes} from './idle.ts'
 import {Kept} from './kept.ts'
 import {Nudge} from './nudge.ts'
@@ -38,6 +39,7 @@ export class ReconcileLoop {
   readonly #deps: LoopDeps
   readonly #nudge = new Nudge()
   readonly #idle = new IdleTimes()
+  readonly #suspects = new DiskSuspects()
   readonly #busy = new Map<string, Promise<void>>()
   readonly #failures = new Map<string, Failure>()
   #seen: Seen | null = null
@@ -93,6 +95,7 @@ export class ReconcileLoop {
       desiredCopies: journal.desiredCopies(),
       desiredGenerations: journal.desiredGenerations(),
       idle: this.#idle.at(clock.monotonic()),
+      suspects: this.#suspects.all,
       policy,
     })
     const wanted = new Set(actions.map(keyOf))
@@ -120,6 +123,7 @@ export class ReconcileLoop {
       }),
     )
     this.#idle.update(journal.builders(), seenBuilders, clock.monotonic())
+    this.#suspects.update(seenBuilders, used)
     const idle = this.#idle.at(clock.monotonic())
     return {
       builders: seenBuilders,
@@ -152,6 +156,7 @@ export class ReconcileLoop {
       .finally(() => {
         this.#busy.delete(key)
         if (!isOnLease(action)) this.#stored.drop()
+        else if (action.on === 'builder' && action.do.type === 'closeLease') this.#usage.drop() // the next build may come at once: is there room?
         // What the act wrote down is said at once; the look that follows makes the rest right.
         if (this.#seen && !signal.aborted) this.#deps.report(observedMessage(this.#deps.journal, this.#seen))
         this.#nudge.now()
@@ -160,13 +165,14 @@ export class ReconcileLoop {
   }
 
   async #act(action: Action, attempt: number, signal: AbortSignal): Promise<void> {
-    const {journal, volumes, runtime, clock, log, policy} = this.#deps
+    const {journal, volumes, runtime, clock, log, policy, usage, bootId} = this.#deps
     switch (action.on) {
       case 'builder': {
         const row = journal.builders().find(({builder}) => builder === action.builder)
         if (!row) return
         const {stopDeadlineMs} = policy
-        const deps: ExecutorDeps = {journal, volumes, runtime, clock, log, stopDeadlineMs, bootId: this.#deps.bootId}
+        const full = async (builder: BuilderId) => this.#suspects.all.get(builder) ?? diskFull(await usage())
+        const deps: ExecutorDeps = {journal, volumes, runtime, clock, log, stopDeadlineMs, bootId, diskFull: full}
         log.debug({builder: action.builder, action: action.do.type}, 'act')
         return await execute(action.do, {row, seen: this.#seen?.builders.get(action.builder), attempt}, deps, signal)
       }

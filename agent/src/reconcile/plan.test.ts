@@ -29,6 +29,7 @@ const hasReasonToEnd = (each: {row: JournalBuilder; world: PlanInput}) => {
   const unclaimed = !listed && idleMs(each) >= each.world.policy.unclaimedAfterMs
   return desired.want === 'terminated' || fault !== null || leftClean !== null || unclaimed
 }
+const isSuspect = ({row, world}: {row: JournalBuilder; world: PlanInput}) => world.suspects.has(row.builder)
 const mayStart = (each: {row: JournalBuilder; world: PlanInput}) =>
   !hasReasonToEnd(each) && !each.row.startIntended && each.row.listed && !runs(each) && !isHeld(each)
 
@@ -50,7 +51,8 @@ const isRight: {readonly [Type in BuilderAction['type']]: (each: Case<Type>) => 
   openLease: (each) => {
     const {startDone, listed, lease, desired, outcomes} = each.row
     const isOver = outcomes.some((outcome) => outcome.lease === desired.lease?.lease)
-    return !hasReasonToEnd(each) && runs(each) && startDone && listed && !lease && desired.lease !== null && !isOver
+    const isAwaited = listed && !lease && desired.lease !== null && !isOver
+    return !hasReasonToEnd(each) && runs(each) && startDone && isAwaited && !isSuspect(each)
   },
   endLease: (each) => {
     const {act, row, world} = each
@@ -69,7 +71,8 @@ const isRight: {readonly [Type in BuilderAction['type']]: (each: Case<Type>) => 
   tidy: (each) => {
     const {startDone, listed, lease, desired, outcomes, tidyDue} = each.row
     const isAwaited = desired.lease !== null && !outcomes.some((outcome) => outcome.lease === desired.lease?.lease)
-    return !hasReasonToEnd(each) && runs(each) && startDone && listed && tidyDue && lease === null && !isAwaited
+    const isDue = listed && tidyDue && lease === null && !isAwaited
+    return !hasReasonToEnd(each) && runs(each) && startDone && isDue && !isSuspect(each)
   },
   fail: (each) => {
     const {row, world, act} = each
@@ -80,7 +83,9 @@ const isRight: {readonly [Type in BuilderAction['type']]: (each: Case<Type>) => 
       'copy-missing': !world.copies.has(row.desired.copy) && row.desired.epoch > 1,
       'generation-missing': !world.generations.has(copyOf(each)?.from ?? ('' as never)),
     }
-    return !hasReasonToEnd(each) && !runs(each) && reasons[act.fault.code] === true
+    if (hasReasonToEnd(each)) return false
+    if (runs(each)) return act.fault.code === 'disk-full' && row.listed && row.lease === null && isSuspect(each)
+    return reasons[act.fault.code] === true
   },
   stop: (each) => hasReasonToEnd(each) && runs(each) && each.row.lease === null,
   noteExit: (each) => hasReasonToEnd(each) && !runs(each) && each.row.lease === null && each.row.leftClean === null,
@@ -155,7 +160,8 @@ describe('plan', () => {
         }),
       )
       const connected = new Map([...world.seen].map(([builder, seen]) => [builder, {...seen, connections: 1}]))
-      const acts = actsOf({...world, builders: forgotten, seen: connected, idle: new Map()})
+      const sound = {idle: new Map(), suspects: new Map()}
+      const acts = actsOf({...world, builders: forgotten, seen: connected, ...sound})
       expect(acts.filter(runs).map(({act}) => act)).toEqual([])
     })
   })

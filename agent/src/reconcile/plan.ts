@@ -11,6 +11,7 @@ import type {JournalBuilder} from '../store/journal.ts'
 // - A copy is attached for one builder at a time, and never while another builder's release of it is unproven.
 // - Nothing is sealed unless its volume was left clean, proven by the builder's last words and by an exclusive detach.
 // - A builder's copy is detached before it is called released.
+// - No build comes upon a builder that ran on a full disk: it may hold steps whose files were lost.
 
 export type PlanPolicy = {
   /** A client that was seen connected is gone after this long without a connection. */
@@ -31,6 +32,8 @@ export type PlanInput = {
   readonly desiredCopies: readonly DesiredCopy[]
   readonly desiredGenerations: readonly DesiredGeneration[]
   readonly idle: ReadonlyMap<BuilderId, {readonly forMs: number; readonly everConnected: boolean}>
+  /** Builders that ran on a full disk, and why that is one. */
+  readonly suspects: ReadonlyMap<BuilderId, string>
   readonly policy: PlanPolicy
 }
 
@@ -132,9 +135,15 @@ const missingCopy = (copy: DesiredCopy, row: JournalBuilder, {generations}: Plan
   return {type: 'createCopy', copy}
 }
 
-const nextForLease = (row: JournalBuilder, seen: SeenBuilder, {idle, policy}: PlanInput): BuilderAction | null => {
+const nextForLease = (
+  row: JournalBuilder,
+  seen: SeenBuilder,
+  {idle, policy, suspects}: PlanInput,
+): BuilderAction | null => {
   const wanted = row.listed ? row.desired.lease : undefined
   const {lease} = row
+  const suspect = suspects.get(row.builder)
+  if (lease === null && row.listed && suspect) return {type: 'fail', fault: {code: 'disk-full', message: suspect}}
   if (lease === null) return wanted && !isEnded(row, wanted.lease) ? {type: 'openLease'} : tidyIfDue(row)
   if (lease.ended) return {type: 'closeLease'}
   if (wanted === null || (wanted && wanted.lease !== lease.lease)) return endForgotten(seen)

@@ -3,6 +3,7 @@ import type {HostId, Term} from '@hearth/proto/ids'
 import {act} from '../act.ts'
 import type {Change, Core} from '../change.ts'
 import type {AgentConnection} from '../fleet.ts'
+import {isDiskLow} from './disk.ts'
 import {startDrain} from './drain.ts'
 import {loseForgotten, observeBuilders, observeVolumes} from './observed.ts'
 
@@ -51,6 +52,7 @@ export const agentSaid = async (core: Core, message: Exclude<AgentMessage, Hello
       return await startDrain(change, agent.host, {reason, deadlineMs, actor: `host ${agent.host}`})
     }
     core.links.setUsage(agent.host, message)
+    if (isDiskLow(message.usage)) change.nudge() // what is only kept to be looked at makes room
     await outrank(change, agent.host, message)
     await observeBuilders(change, agent.host, message.builders)
     await observeVolumes(change, agent.host, message)

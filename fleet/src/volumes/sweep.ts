@@ -1,5 +1,6 @@
 import type {GenerationId} from '@hearth/proto/ids'
 import type {Change} from '../change.ts'
+import {isDiskLow} from '../hosts/disk.ts'
 import type {CopyRecord, VolumeRecord} from '../store/records.ts'
 import {generationsToDrop} from './decide.ts'
 import {condemnCopy, condemnGeneration} from './volume.ts'
@@ -10,12 +11,16 @@ export const sweepVolumes = async (change: Change) => {
   for (const volume of await change.tx.volumes.list()) await sweepVolume(change, volume)
 }
 
-/** A copy that was not released cleanly is kept for a while after its builder is off the record, for whoever wants to look at it. */
+/**
+ * A copy that was not released cleanly is kept for a while after its builder is off the record, for whoever wants to look at it; on a
+ * host that lacks room it goes at once.
+ */
 const sweepAbandoned = async (change: Change) => {
-  const {stopwatch, policy} = change.core
+  const {stopwatch, policy, links} = change.core
   for (const copy of await change.tx.copies.list({state: 'abandoned'})) {
     const leftMs = policy.keepAbandonedMs - stopwatch.elapsedMs(`abandoned ${copy.id}`, change.now)
-    if (leftMs > 0) change.dueIn(leftMs)
+    const {usage} = links.report(copy.host)
+    if (leftMs > 0 && !(usage && isDiskLow(usage))) change.dueIn(leftMs)
     else await condemnCopy(change, copy)
   }
 }

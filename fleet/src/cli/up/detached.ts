@@ -1,5 +1,5 @@
 import {spawn} from 'node:child_process'
-import {closeSync, mkdirSync, openSync, readFileSync, statSync} from 'node:fs'
+import {closeSync, mkdirSync, openSync, readFileSync, statSync, writeSync} from 'node:fs'
 import {join} from 'node:path'
 import type {Context} from '../context.ts'
 import {InterruptedError} from '../failures.ts'
@@ -12,6 +12,7 @@ export const upDetached = async (stateDir: string, {print, interrupt}: Context):
   mkdirSync(stateDir, {recursive: true, mode: 0o700})
   const outPath = join(stateDir, 'hearth.out')
   const out = openSync(outPath, 'a', 0o600)
+  writeSync(out, `hearth up, ${new Date().toISOString()}\n`) // throws on a full disk, where the child could say nothing
   const before = statSync(outPath).size
   const args = process.argv.slice(1).filter((arg) => !/^(-d|--detach(=.*)?)$/.test(arg))
   const child = spawn(process.execPath, [...process.execArgv, ...args], {

@@ -4,6 +4,7 @@ import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {HostId} from '@hearth/proto/ids'
 import {realClock, realRandom} from '@hearth/proto/real-clock'
+import {longestLogQueueBytes, outlivingItsDisk} from '@hearth/proto/real-log'
 import {type Logger, pino} from 'pino'
 import {addHostText} from '../../add-host.ts'
 import type {FleetConfig} from '../../config.ts'
@@ -23,7 +24,8 @@ const lockedForMs = 30_000
 export const openLog = ({stateDir, logLevel}: FleetConfig): Logger => {
   mkdirSync(stateDir, {recursive: true, mode: 0o700})
   const dest = join(stateDir, 'hearth.log')
-  return pino({level: logLevel, base: null}, pino.destination({dest, sync: false, mode: 0o600}))
+  const file = pino.destination({dest, sync: false, mode: 0o600, maxLength: longestLogQueueBytes})
+  return pino({level: logLevel, base: null}, outlivingItsDisk(file))
 }
 
 export type FleetSurroundings = {
