@@ -1,7 +1,8 @@
 import {listLoopDevices} from '@hearth/agent/host/loop'
 import type {Build, Cache} from '@hearth/proto/api'
 import {describe, expect, it} from 'vitest'
-import {lastBuild, makeContext} from '../support/hearth.ts'
+import {endSleepOf} from '../support/builders.ts'
+import {builderOf, lastBuild, makeContext} from '../support/hearth.ts'
 import {unprivileged} from '../support/privileged.ts'
 import {sharedHearth} from '../support/shared-hearth.ts'
 
@@ -14,14 +15,15 @@ describe.skipIf(unprivileged())('a cache that is put away after each build', () 
 
   it('is sealed and detached while another, attached later, is in use; the next build finds it', async () => {
     const {directory, hearth} = shared()
-    const lines = ['RUN sleep 3 && echo made >/made']
+    const lines = ['RUN sleep 600; echo made >/made']
     const one = await makeContext(directory, 'one', lines)
     const two = await makeContext(directory, 'two', ['RUN sleep 600'])
     const first = hearth.start('build', one)
-    await first.said(/sleep 3/)
+    await first.said(/sleep 600/)
     const other = hearth.start('build', two)
     await other.said(/sleep 600/)
     expect(attachedCopies()).toHaveLength(2)
+    await endSleepOf(await builderOf(hearth, 'one'))
     expect((await first.ended).stderr).toMatch(/0 of 3 steps cached/)
     await expect
       .poll(async () => await cacheOf('one'), {timeout: 30_000})

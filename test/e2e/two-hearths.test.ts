@@ -2,7 +2,8 @@ import {chmod, chown, cp, link, mkdir, readFile, stat, writeFile} from 'node:fs/
 import {join} from 'node:path'
 import type {Cache} from '@hearth/proto/api'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
-import {bringUp, type Hearth, hearthIn, makeContext} from '../support/hearth.ts'
+import {endSleepOf} from '../support/builders.ts'
+import {bringUp, builderOf, type Hearth, hearthIn, makeContext} from '../support/hearth.ts'
 import {unprivileged} from '../support/privileged.ts'
 import {startProgram} from '../support/program.ts'
 import {makeTestDirectory, type TestDirectory} from '../support/test-directory.ts'
@@ -25,13 +26,16 @@ describe.skipIf(unprivileged())('two Hearths on one machine', () => {
   it('build at the same time, each with caches of its own, and one goes while the other builds', async () => {
     const [one, two] = [hearthIn(directory, 'one-'), hearthIn(directory, 'two-')]
     await Promise.all([bringUp(one), bringUp(two)])
-    const short = await makeContext(directory, 'short', ['RUN sleep 1'])
-    const long = await makeContext(directory, 'long', ['RUN sleep 8 && echo done >/out'])
+    const short = await makeContext(directory, 'short', ['RUN sleep 600; true'])
+    const long = await makeContext(directory, 'long', ['RUN sleep 600; true'])
     const going = one.start('build', short, '--project', 'web')
+    await going.said(/sleep 600/)
     const staying = two.start('build', long, '--project', 'web')
-    await staying.said(/sleep 8/) // its builder started while the other's was there
+    await staying.said(/sleep 600/) // its builder started while the other's was there
+    await endSleepOf(await builderOf(one))
     expect((await going.ended).code).toBe(0)
     await putAway(one)
+    await endSleepOf(await builderOf(two))
     expect((await staying.ended).code).toBe(0)
     expect(await two.json<readonly Cache[]>('caches')).toMatchObject([{project: 'web', state: 'attached'}])
     await putAway(two)

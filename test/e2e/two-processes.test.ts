@@ -1,6 +1,6 @@
 import type {Build, Host} from '@hearth/proto/api'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
-import {daemonOf} from '../support/builders.ts'
+import {daemonOf, endSleepOf} from '../support/builders.ts'
 import {builderOf, lastBuild, makeContext} from '../support/hearth.ts'
 import {unprivileged} from '../support/privileged.ts'
 import {makeTestDirectory, type TestDirectory} from '../support/test-directory.ts'
@@ -41,13 +41,14 @@ describe.skipIf(unprivileged())('hearth-fleet and hearth-agent', () => {
   it('go on when the agent is killed in mid-build, and so does the daemon', async () => {
     const {hearth} = both
     await createProject('web')
-    const context = await makeContext(directory, 'web', ['RUN sleep 5 && echo done >/out'])
+    const context = await makeContext(directory, 'web', ['RUN sleep 600; echo done >/out'])
     const build = hearth.start('build', context, '--project', 'web')
-    await build.said(/sleep 5/)
+    await build.said(/sleep 600/)
     const builder = await builderOf(hearth)
     const daemon = await daemonOf(builder)
     await both.killAgent()
     await both.startAgent()
+    await endSleepOf(builder)
     expect((await build.ended).code).toBe(0)
     await expect
       .poll(async () => await lastBuild(hearth), {timeout: 30_000})
@@ -68,11 +69,13 @@ describe.skipIf(unprivileged())('hearth-fleet and hearth-agent', () => {
   it('go on when the fleet is killed in mid-build', async () => {
     const {hearth} = both
     await createProject('web')
-    const context = await makeContext(directory, 'web', ['RUN sleep 5 && echo done >/out'])
+    const context = await makeContext(directory, 'web', ['RUN sleep 600; echo done >/out'])
     const build = hearth.start('build', context, '--project', 'web', '-o', `${directory.path}/out`)
-    await build.said(/sleep 5/)
+    await build.said(/sleep 600/)
+    const builder = await builderOf(hearth)
     await both.killFleet()
     await both.startFleet()
+    await endSleepOf(builder)
     const {code, stderr} = await build.ended
     expect(stderr).toMatch(/built in .* · 0 of 3 steps cached/)
     expect(code).toBe(0)
@@ -84,10 +87,12 @@ describe.skipIf(unprivileged())('hearth-fleet and hearth-agent', () => {
   it('tell a build that ended while the fleet was away how it went', async () => {
     const {hearth} = both
     await createProject('web')
-    const context = await makeContext(directory, 'web', ['RUN sleep 2 && exit 7'])
+    const context = await makeContext(directory, 'web', ['RUN sleep 600; exit 7'])
     const build = hearth.start('build', context, '--project', 'web')
-    await build.said(/sleep 2/)
+    await build.said(/sleep 600/)
+    const builder = await builderOf(hearth)
     await both.killFleet()
+    await endSleepOf(builder)
     await build.said(/exit code: 7/)
     await both.startFleet()
     const {code, stderr} = await build.ended

@@ -1,7 +1,7 @@
 import {readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
-import {daemonOf} from '../support/builders.ts'
+import {daemonOf, endSleepOf} from '../support/builders.ts'
 import {bringUp, builderOf, type Hearth, hearthIn, killUp, lastBuild, makeContext} from '../support/hearth.ts'
 import {unprivileged} from '../support/privileged.ts'
 import {makeTestDirectory, type TestDirectory} from '../support/test-directory.ts'
@@ -60,14 +60,16 @@ describe.skipIf(unprivileged())('hearth up', () => {
 
   it('is killed in mid-build, and the build goes on and is adopted, and so is its daemon', async () => {
     await bringUp(hearth)
-    const context = await makeContext(directory, 'kept', ['RUN sleep 6 && echo done > /out'])
+    const context = await makeContext(directory, 'kept', ['RUN sleep 600; echo done > /out'])
     const build = hearth.start('build', context, '--project', 'kept', '-o', join(directory.path, 'kept-out'))
-    await build.said(/sleep 6/)
-    const daemon = await daemonOf(await builderOf(hearth))
+    await build.said(/sleep 600/)
+    const builder = await builderOf(hearth)
+    const daemon = await daemonOf(builder)
     const port = new URL((await readFile(join(hearth.stateDir, 'url'), 'utf8')).trim()).port
     await killUp(hearth)
     const again = await hearth.run('up', '--detach', '--state-dir', hearth.stateDir, '--listen', `127.0.0.1:${port}`)
     expect(again.code).toBe(0)
+    await endSleepOf(builder)
     expect((await build.ended).code).toBe(0)
     expect(await readFile(join(directory.path, 'kept-out/out'), 'utf8')).toBe('done\n')
     await expect.poll(async () => (await lastBuild(hearth)).state, {timeout: 30_000}).toBe('succeeded')

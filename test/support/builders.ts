@@ -1,4 +1,5 @@
 import {readFile} from 'node:fs/promises'
+import {setTimeout as sleep} from 'node:timers/promises'
 import {inside} from '@hearth/agent/buildkit/config'
 import {cgroupHierarchies, cgroupProcesses, signalProcess} from '@hearth/agent/host/cgroup'
 import {readMounts} from '@hearth/agent/host/mountinfo'
@@ -22,12 +23,14 @@ export const daemonOf = async (builder: BuilderId): Promise<ProcessFacts> => {
 export const signalDaemon = async (builder: BuilderId, signal: NodeJS.Signals): Promise<void> =>
   void signalProcess((await daemonOf(builder)).pid, signal)
 
-/** Ends the `sleep 600` of a builder's step, so that what stands after it is run. */
+/** Ends the `sleep 600` of a builder's step, once it runs, so that what stands after it is run. */
 export const endSleepOf = async (builder: BuilderId): Promise<void> => {
-  for (const {pid} of await processesOf(builder)) {
-    const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '') // it has just ended
-    if (words === 'sleep\x00600\x00') signalProcess(pid, 'SIGTERM')
-  }
+  const signal = AbortSignal.timeout(30_000)
+  for (let ended = false; !ended; await sleep(20, undefined, {signal}))
+    for (const {pid} of await processesOf(builder)) {
+      const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '') // it has just ended
+      if (words === 'sleep\x00600\x00') ended = signalProcess(pid, 'SIGTERM')
+    }
 }
 
 /** A builder's cache volume, as its mount namespace shows it. */

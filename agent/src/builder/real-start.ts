@@ -1,5 +1,5 @@
 import {join} from 'node:path'
-import type {Clock} from '@hearth/proto/clock'
+import type {Clock, Log} from '@hearth/proto/clock'
 import type {Architecture, Endpoint} from '@hearth/proto/common'
 import {type Registries, renderDaemonConfig, renderMounts} from '../buildkit/config.ts'
 import type {Control} from '../buildkit/control.ts'
@@ -9,7 +9,9 @@ import {listen} from '../host/listener.ts'
 import {readMounts} from '../host/mountinfo.ts'
 import type {BuilderNetwork} from '../host/network.ts'
 import {builderResolver} from '../host/resolver.ts'
+import type {Run} from '../host/run.ts'
 import {type DirectoryWatch, watchDirectory} from '../host/watch.ts'
+import {dropLateMounts} from './late-mounts.ts'
 import type {BuilderIdentity} from './real-certificates.ts'
 import {type BuilderRecord, lastLines, writeRecord, writeSecret} from './real-record.ts'
 import {type BuilderSpec, BuilderStartError, type StartedBuilder} from './runtime.ts'
@@ -33,6 +35,8 @@ export type StartDeps = {
   /** A CA and a server certificate of this builder's own. */
   readonly takeIdentity: (signal: AbortSignal) => Promise<BuilderIdentity>
   readonly control: () => Control
+  readonly run: Run
+  readonly log: Log
   readonly clock: Clock
 }
 
@@ -75,7 +79,7 @@ export const startBuilder = async (
     const unmount = unneededMounts(await readMounts('self'), neededPaths(deps))
     await writeSecret(directory, 'unmount', unmount.map((mountPoint) => `${mountPoint}\n`).join(''))
     const began = clock.monotonic()
-    const ended = launchDaemon({
+    const launched = launchDaemon({
       directory,
       runtimeDir: deps.runtimeDir,
       namespace: network.namespace,
@@ -86,7 +90,7 @@ export const startBuilder = async (
       environment: {},
     })
     listener.close() // from here on only buildkitd accepts
-    const mountMs = await untilReady({deps, watch, ended, began}, signal)
+    const mountMs = await untilReady({deps, watch, ...launched, began}, signal)
     return {endpoints, caPem: identity.caPem, mountMs, startMs: clock.monotonic() - began - mountMs}
   } finally {
     watch.close()
@@ -113,12 +117,13 @@ const neededPaths = ({runtimeDir, tools}: StartDeps): readonly string[] => [
 type Waiting = {
   readonly deps: StartDeps
   readonly watch: DirectoryWatch
+  readonly pid: number | null
   readonly ended: Promise<string>
   readonly began: number
 }
 
 /** Resolves with the time until the volume was mounted, when the daemon has answered. */
-const untilReady = async ({deps, watch, ended, began}: Waiting, signal: AbortSignal): Promise<number> => {
+const untilReady = async ({deps, watch, pid, ended, began}: Waiting, signal: AbortSignal): Promise<number> => {
   const over = new AbortController()
   const both = AbortSignal.any([signal, over.signal])
   const died = ended.then(async (how) => {
@@ -129,6 +134,7 @@ const untilReady = async ({deps, watch, ended, began}: Waiting, signal: AbortSig
   const ready = async (): Promise<number> => {
     await watch.appears('mounted', both)
     const mountMs = deps.clock.monotonic() - began
+    if (pid !== null) await dropLate(pid, deps, both)
     await watch.appears('buildkitd.sock', both)
     await deps.control().ready(readyMs, both)
     return mountMs
@@ -137,6 +143,15 @@ const untilReady = async ({deps, watch, ended, began}: Waiting, signal: AbortSig
     return await Promise.race([ready(), died])
   } finally {
     over.abort()
+  }
+}
+
+/** A builder runs as well with them: they are the trouble of others, and this one's end frees them. */
+const dropLate = async (pid: number, deps: StartDeps, signal: AbortSignal): Promise<void> => {
+  try {
+    await dropLateMounts({pid, needed: neededPaths(deps), runtimeDir: deps.runtimeDir}, deps.run, signal)
+  } catch (err) {
+    deps.log.warn({pid, err}, 'a mount of this host stays in a builder')
   }
 }
 

@@ -23,9 +23,10 @@ const daemonOomScore = -900
 
 /**
  * Starts a builder's programs in a session of their own, with files for their output, so that they outlive the agent. Returns at
- * once; the promise resolves when the first one ends or could not be started, with what is known of that.
+ * once: `pid` is a process in the builder's namespaces (null if it could not be started), `ended` resolves when that one ends or could
+ * not be started, with what is known of that.
  */
-export const launchDaemon = (launch: Launch): Promise<string> => {
+export const launchDaemon = (launch: Launch): {readonly pid: number | null; readonly ended: Promise<string>} => {
   const {promise, resolve} = Promise.withResolvers<string>()
   const stdout = openSync(join(launch.directory, 'stdout'), 'a', 0o600)
   const stderr = openSync(join(launch.directory, 'stderr'), 'a', 0o600)
@@ -40,11 +41,11 @@ export const launchDaemon = (launch: Launch): Promise<string> => {
     child.once('error', (error) => resolve(error.message))
     child.once('exit', (code, signal) => resolve(signal ? `ended by ${signal}` : `ended with ${code}`))
     child.unref()
+    return {pid: child.pid ?? null, ended: promise}
   } finally {
     closeSync(stdout)
     closeSync(stderr)
   }
-  return promise
 }
 
 const environmentOf = (launch: Launch): Record<string, string> => ({
