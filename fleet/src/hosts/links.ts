@@ -31,6 +31,7 @@ export class Links {
   readonly #links = new Map<HostId, Link>()
   readonly #heard = new Map<HostId, {readonly now: number; readonly at: number}>()
   readonly #reports = new Map<HostId, HostReport>()
+  readonly #volumesSeen = new Map<HostId, string>()
   readonly #startedAt: number
   readonly #offlineAfterMs: number
 
@@ -50,6 +51,7 @@ export class Links {
 
   connect(link: Link) {
     this.#links.set(link.agent.host, link)
+    this.#volumesSeen.delete(link.agent.host)
   }
 
   disconnect(host: HostId) {
@@ -104,8 +106,18 @@ export class Links {
     })
   }
 
+  /** What the last report said of copies and generations that was taken in whole; null: there was none on this connection. */
+  volumesSeen(host: HostId): string | null {
+    return this.#volumesSeen.get(host) ?? null
+  }
+
+  noteVolumes(host: HostId, said: string) {
+    this.#volumesSeen.set(host, said)
+  }
+
   forget(host: HostId) {
     this.#links.delete(host)
+    this.#volumesSeen.delete(host)
     this.#heard.delete(host)
     this.#reports.delete(host)
   }

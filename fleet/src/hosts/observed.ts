@@ -142,9 +142,15 @@ export const loseForgotten = async (
   }
 }
 
-/** Copies and generations: what was to go is off the record once its host, having been told, no longer shows it. */
+/**
+ * Copies and generations: what was to go is off the record once its host, having been told, no longer shows it. A report that shows
+ * what the last one did, by a host that was told nothing since, has no news: whatever changes their records tells their host.
+ */
 export const observeVolumes = async (change: Change, host: HostId, observed: Observed) => {
   const {tx, core} = change
+  const news = volumeNews(observed)
+  if (core.links.volumesSeen(host) === news) return
+  tx.afterCommit(() => core.links.noteVolumes(host, news))
   const told = observed.term === core.term ? (observed.revision ?? -1) : -1
   const copies = new Set(observed.copies.map(({copy}) => copy))
   for (const copy of await tx.copies.list({host, state: 'deleting'})) {
@@ -163,3 +169,6 @@ export const observeVolumes = async (change: Change, host: HostId, observed: Obs
     if (!isShown && gone) await loseGeneration(change, generation.id, host)
   }
 }
+
+const volumeNews = ({term, revision, copies, generations}: Observed): string =>
+  JSON.stringify([term, revision, copies.map(({copy}) => copy), generations.map(({generation}) => generation)])

@@ -162,12 +162,19 @@ const toColumn = (value: unknown): SQLInputValue => {
   return typeof value === 'number' || typeof value === 'string' ? value : JSON.stringify(value)
 }
 
+/**
+ * The first field finds the rows, the others only sift them: with a `+` SQLite does not look at their indexes. It knows nothing of how
+ * often a value occurs, and took the one of `state`, behind which nearly all rows are.
+ */
 const conditionOf = (where: object): Condition => {
   const parts = Object.entries(where)
     .filter(([, wanted]) => wanted !== undefined)
-    .map(([field, wanted]) => {
+    .map(([field, wanted], index) => {
       const values = Array.isArray(wanted) ? wanted : [wanted]
-      return {sql: `"${field}" IN (${values.map(() => '?').join(', ')})`, values: values.map(toColumn)}
+      return {
+        sql: `${index > 0 ? '+' : ''}"${field}" IN (${values.map(() => '?').join(', ')})`,
+        values: values.map(toColumn),
+      }
     })
   if (parts.length === 0) return {sql: '', values: []}
   return {sql: `WHERE ${parts.map(({sql}) => sql).join(' AND ')}`, values: parts.flatMap(({values}) => values)}

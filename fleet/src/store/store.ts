@@ -58,7 +58,10 @@ export interface Table<Name extends TableName> {
   put(record: Records[Name]): Promise<void>
   /** Deleting what is not there is success. */
   delete(id: string): Promise<void>
-  /** In the order of first insertion, or the reverse. A field with a list of values matches any of them. */
+  /**
+   * In the order of first insertion, or the reverse. A field with a list of values matches any of them. The field that fewest records
+   * share should be named first.
+   */
   list(where?: Where<Name>, page?: {limit?: number; newestFirst?: boolean}): Promise<readonly Records[Name][]>
   count(where?: Where<Name>): Promise<number>
   /** Records whose id begins with `prefix`, at most `limit`. */

@@ -1,14 +1,18 @@
 import type {GenerationId} from '@hearth/proto/ids'
 import type {Change} from '../change.ts'
 import {isDiskLow} from '../hosts/disk.ts'
-import type {CopyRecord, VolumeRecord} from '../store/records.ts'
+import type {CopyRecord, GenerationRecord, VolumeRecord} from '../store/records.ts'
 import {generationsToDrop} from './decide.ts'
 import {condemnCopy, condemnGeneration} from './volume.ts'
 
 /** Deletes what no build will start from any more. */
 export const sweepVolumes = async (change: Change) => {
+  const {tx} = change
   await sweepAbandoned(change)
-  for (const volume of await change.tx.volumes.list()) await sweepVolume(change, volume)
+  const generations = Map.groupBy(await tx.generations.list({state: 'kept'}), ({volume}) => volume)
+  const copies = Map.groupBy(await tx.copies.list(), ({volume}) => volume)
+  for (const volume of await tx.volumes.list())
+    await sweepVolume(change, volume, generations.get(volume.id) ?? [], copies.get(volume.id) ?? [])
 }
 
 /**
@@ -25,18 +29,21 @@ const sweepAbandoned = async (change: Change) => {
   }
 }
 
-const sweepVolume = async (change: Change, volume: VolumeRecord) => {
+const sweepVolume = async (
+  change: Change,
+  volume: VolumeRecord,
+  generations: readonly GenerationRecord[],
+  copies: readonly CopyRecord[],
+) => {
   const {tx, core} = change
-  const generations = await tx.generations.list({volume: volume.id, state: 'kept'})
-  const copies = await tx.copies.list({volume: volume.id})
   const head = volume.deleted ? null : volume.head
   for (const copy of copies) if (isStale(copy, head)) await condemnCopy(change, copy)
   const inUse = new Set(copies.flatMap(({state, from}): GenerationId[] => (state === 'attached' && from ? [from] : [])))
   const keep = head ? core.policy.keepGenerations : 0
   const drop = generationsToDrop(head, generations, inUse, keep)
   for (const generation of generations) if (drop.includes(generation.id)) await condemnGeneration(change, generation)
-  const left = copies.length + (await tx.generations.count({volume: volume.id}))
-  if (volume.deleted && left === 0) await tx.volumes.delete(volume.id)
+  if (!volume.deleted || copies.length > 0) return
+  if ((await tx.generations.count({volume: volume.id})) === 0) await tx.volumes.delete(volume.id)
 }
 
 /** A detached copy that is not the head's own is of no use: a clone of the head is as quick. */
