@@ -1,17 +1,9 @@
 import type {Clock, Log, Random} from '@hearth/proto/clock'
 import type {Term} from '@hearth/proto/ids'
 import {act} from './act.ts'
-import {
-  buildLog,
-  cancelBuild,
-  createBuild,
-  finishBuild,
-  listBuilds,
-  renewBuild,
-  showBuild,
-  storeLog,
-  watchBuild,
-} from './builds/builds.ts'
+import {cancelBuild, finishBuild, listBuilds, renewBuild, showBuild, watchBuild} from './builds/builds.ts'
+import {createBuild} from './builds/create.ts'
+import {buildLog, storeLog} from './builds/logs.ts'
 import {Watchers} from './builds/watchers.ts'
 import type {Core} from './change.ts'
 import type {FleetEvent} from './event.ts'

@@ -11,21 +11,15 @@ import {realSecrets} from './auth/real-secrets.ts'
 import {tokenTable} from './auth/token-table.ts'
 import {Tokens} from './auth/tokens.ts'
 import type {FleetConfig} from './config.ts'
+import type {FleetDeps} from './core.ts'
 import type {Fleet} from './fleet.ts'
-import type {About, Policy} from './policy.ts'
+import type {About} from './policy.ts'
 import {type ServeDeps, type ServedFleet, serveFleet} from './serve.ts'
 import {openSqliteStore} from './store/sqlite.ts'
 import type {Store} from './store/store.ts'
 
 /** Makes the core; `createFleet` of core.ts. */
-export type MakeFleet = (deps: {
-  readonly store: Store
-  readonly clock: Clock
-  readonly random: Random
-  readonly policy: Policy
-  readonly about: About
-  readonly log: Log
-}) => Promise<Fleet>
+export type MakeFleet = (deps: FleetDeps) => Promise<Fleet>
 
 export type FleetOptions = {
   readonly config: FleetConfig

@@ -1,123 +1,22 @@
-import type {Build, BuildLease, CancelBuild, CreateBuild, FinishBuild} from '@hearth/proto/api'
-import type {Architecture} from '@hearth/proto/common'
-import type {BuildId, HostId, LeaseId, ProjectId} from '@hearth/proto/ids'
-import {mayUse, notFound, requireProject} from '../access.ts'
+import type {Build, BuildLease, CancelBuild, FinishBuild} from '@hearth/proto/api'
+import type {BuildId, HostId} from '@hearth/proto/ids'
+import {mayUse, notFound} from '../access.ts'
 import {act} from '../act.ts'
 import {ApiFailure} from '../api-failure.ts'
 import type {Change, Core} from '../change.ts'
 import type {Principal} from '../fleet.ts'
-import type {BuildRecord, LeaseRecord, ProjectRecord} from '../store/records.ts'
+import type {BuildRecord, LeaseRecord} from '../store/records.ts'
 import type {Tx} from '../store/store.ts'
 import {clientTimer} from './client-timer.ts'
 import {cancelLease} from './lease.ts'
 import {isFinal} from './state.ts'
-
-/** See `Fleet.createBuild`. */
-export const createBuild = async (core: Core, request: CreateBuild, by: Principal): Promise<Build> => {
-  requireProject(by, request.project)
-  const id = await act(core, async (change) => {
-    const key = `${by.tokenId} ${request.key}`
-    const [known] = await change.tx.builds.list({key}, {limit: 1})
-    if (known) return known.id
-    const project = await projectFor(change, request)
-    const build = newBuild(change, {id: await freeId(change), request, by, key, project})
-    await change.tx.builds.put(build)
-    for (const architecture of request.architectures)
-      await change.putLease(newLease(change, build, architecture, trustOf(request, by)))
-    change.event({type: 'buildCreated', build: build.id, project: project.id, architectures: request.architectures})
-    return build.id
-  })
-  return await showBuild(core, id, by)
-}
-
-/** A token that is not trusted makes untrusted builds, whatever it asks for. */
-const trustOf = (request: CreateBuild, by: Principal) =>
-  by.trust === 'untrusted' ? 'untrusted' : (request.trust ?? 'trusted')
-
-const projectFor = async (change: Change, {project: name, createProject}: CreateBuild): Promise<ProjectRecord> => {
-  const [known] = await change.tx.projects.list({name}, {limit: 1})
-  if (known) return known
-  if (!createProject || !change.core.policy.buildsCreateProjects)
-    throw new ApiFailure(
-      404,
-      'no-such-project',
-      `there is no project ${name}: \`hearth projects create ${name}\` makes it`,
-    )
-  const project: ProjectRecord = {id: `p-${change.core.random.name(10)}` as ProjectId, name, createdAt: change.at}
-  await change.tx.projects.put(project)
-  return project
-}
-
-/** Short enough to type; longer where the short ones are taken. */
-const freeId = async ({tx, core}: Change): Promise<BuildId> => {
-  for (let length = 4; ; length++) {
-    const id = `b-${core.random.name(length)}` as BuildId
-    if (!(await tx.builds.get(id))) return id
-  }
-}
-
-type Made = {
-  readonly id: BuildId
-  readonly request: CreateBuild
-  readonly by: Principal
-  readonly key: string
-  readonly project: ProjectRecord
-}
-
-const newBuild = ({at}: Change, {id, request, by, key, project}: Made): BuildRecord => ({
-  id,
-  key,
-  project: project.id,
-  projectName: project.name,
-  state: 'queued',
-  reason: null,
-  summary: request.summary ?? null,
-  createdBy: by.actor,
-  tokenId: by.tokenId,
-  publicKey: request.publicKey,
-  createdAt: at,
-  endedAt: null,
-})
-
-const newLease = (
-  {core, at}: Change,
-  build: BuildRecord,
-  architecture: Architecture,
-  trust: LeaseRecord['trust'],
-): LeaseRecord => ({
-  id: `l-${core.random.name(12)}` as LeaseId,
-  build: build.id,
-  project: build.project,
-  projectName: build.projectName,
-  trust,
-  architecture,
-  state: 'queued',
-  host: null,
-  hostName: null,
-  builder: null,
-  attempts: 0,
-  avoid: [],
-  finishing: false,
-  cancel: null,
-  createdAt: at,
-  waiting: null,
-  warm: false,
-  cache: {from: null, fromSealedAt: null, rolledBack: false, sealed: null, why: null, usedBytes: null},
-  outcome: null,
-  reason: null,
-  steps: null,
-  failedStep: null,
-  exportMs: null,
-  timingsMs: {},
-  connection: null,
-})
 
 /** See `Fleet.showBuild`. */
 export const showBuild = async (core: Core, id: string, by: Principal): Promise<Build> =>
   await core.store.transaction(async (tx) => viewOf(core, tx, await findBuild(tx, id, by), by))
 
 /** By its id or a prefix of it that no other build has; `b-` may be left out. */
-const findBuild = async (tx: Tx, id: string, by: Principal): Promise<BuildRecord> => {
+export const findBuild = async (tx: Tx, id: string, by: Principal): Promise<BuildRecord> => {
   const prefix = id.startsWith('b-') ? id : `b-${id}`
   const exact = await tx.builds.get(prefix)
   if (exact && mayUse(by, exact.projectName)) return exact
@@ -218,43 +117,3 @@ const eachLease = async (
       if (lease && lease.state !== 'ended') await work(change, lease)
     }
   })
-
-/** See `Fleet.buildLog`. */
-export const buildLog = async (
-  core: Core,
-  id: string,
-  architecture: Architecture | null,
-  by: Principal,
-): Promise<string | null> =>
-  await core.store.transaction(async (tx) => {
-    const build = await findBuild(tx, id, by)
-    const logs = await tx.logs.list({build: build.id})
-    const wanted = logs.filter((log) => architecture === null || log.architecture === architecture)
-    return wanted.length === 0 ? null : wanted.map(({text}) => text).join('\n')
-  })
-
-/** See `Fleet.storeLog`. */
-export const storeLog = async (
-  core: Core,
-  host: HostId,
-  build: BuildId,
-  architecture: Architecture,
-  text: string,
-): Promise<void> =>
-  await core.store.transaction(async (tx) => {
-    const leases = await tx.leases.list({build})
-    if (!leases.some((lease) => lease.architecture === architecture && lease.host === host))
-      throw new ApiFailure(404, 'not-found', `host ${host} served no lease of build ${build}`)
-    await tx.logs.put({
-      id: `${build} ${architecture}`,
-      build,
-      architecture,
-      text: cut(text, core.policy.logMaxCharacters),
-    })
-  })
-
-const cut = (text: string, most: number): string => {
-  if (text.length <= most) return text
-  const half = Math.floor(most / 2)
-  return `${text.slice(0, half)}\n[… ${text.length - 2 * half} characters cut …]\n${text.slice(-half)}`
-}

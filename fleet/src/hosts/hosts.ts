@@ -139,7 +139,7 @@ export const removeHost = async (core: Core, idOrName: string, by: Principal): P
       throw new ApiFailure(
         409,
         'host-in-use',
-        `${host.name} holds ${builders.length} builders: drain it first with \`hearth hosts drain ${host.name}\``,
+        `${host.name} still holds ${builders.length === 1 ? 'a builder' : `${builders.length} builders`}: drain it first with \`hearth hosts drain ${host.name}\``,
       )
     await forgetHost(each, host.id)
     const link = core.links.link(host.id)
