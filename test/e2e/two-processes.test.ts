@@ -1,4 +1,6 @@
-import type {Build, Host} from '@hearth/proto/api'
+import {readdir, readFile, rm} from 'node:fs/promises'
+import {join} from 'node:path'
+import type {Build, CreatedToken, Host} from '@hearth/proto/api'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 import {daemonOf, endSleepOf} from '../support/builders.ts'
 import {builderOf, lastBuild, makeContext} from '../support/hearth.ts'
@@ -98,5 +100,36 @@ describe.skipIf(unprivileged())('hearth-fleet and hearth-agent', () => {
     const {code, stderr} = await build.ended
     expect(stderr).toMatch(/failed in step 3\/3 \(your RUN exited 7\)/)
     expect(code).toBe(1)
+  })
+
+  it('end no running build when the fleet has lost its store', async () => {
+    const {hearth} = both
+    await createProject('web')
+    const context = await makeContext(directory, 'web', ['RUN sleep 600; echo done >/out'])
+    const out = join(directory.path, 'out')
+    const build = hearth.start('build', context, '--project', 'web', '-o', out)
+    await build.said(/sleep 600/)
+    const builder = await builderOf(hearth)
+    await both.killFleet()
+    for (const name of await readdir(both.fleetDir))
+      if (name.startsWith('fleet.sqlite')) await rm(join(both.fleetDir, name))
+    await both.startFleet()
+    expect((await both.agentEnded()).stderr).toMatch(/this fleet does not know the token/)
+    await endSleepOf(builder)
+    const {code, stderr} = await build.ended
+    expect(stderr).toMatch(/\nbuild b-\w+ is built; the fleet has not confirmed it yet/)
+    expect(code).toBe(0)
+    expect(await readFile(join(out, 'out'), 'utf8')).toBe('done\n')
+
+    const token = (await readFile(join(both.fleetDir, 'admin-token'), 'utf8')).trim()
+    const anew = hearth.with({environment: {HEARTH_TOKEN: token}})
+    const joining = await anew.json<CreatedToken>('tokens', 'create', '--kind', 'join')
+    await both.startAgent('--join', joining.token)
+    expect((await anew.run('projects', 'create', 'web')).code).toBe(0)
+    expect((await anew.run('build', context, '--project', 'web', '--target', 'nothing')).stderr).toMatch(
+      /web · amd64 · h1/,
+    )
+    // the builder that no one claims still has its slot
+    expect(await anew.json<readonly Host[]>('hosts')).toMatchObject([{connection: 'online', slots: {busy: 1, warm: 1}}])
   })
 })

@@ -2,17 +2,20 @@ import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {CreatedToken} from '@hearth/proto/api'
 import {type Hearth, hearthIn} from './hearth.ts'
-import type {Started} from './program.ts'
+import type {Ended, Started} from './program.ts'
 import type {TestDirectory} from './test-directory.ts'
 
 /** hearth-fleet and hearth-agent apart, over TLS; each may be killed and started again. */
 export type TwoProcesses = {
   /** The command line, with the fleet's URL and its first token in the environment. */
   readonly hearth: Hearth
+  readonly fleetDir: string
+  /** Resolves when the agent ends by itself. */
+  agentEnded(): Promise<Ended>
   killFleet(): Promise<void>
   startFleet(): Promise<void>
   killAgent(): Promise<void>
-  startAgent(): Promise<void>
+  startAgent(...more: readonly string[]): Promise<void>
   /** Ends both in order; builders and what they need stay, for the directory's own removal. */
   stop(): Promise<void>
 }
@@ -42,13 +45,15 @@ export const startTwoProcesses = async (
   let agent = await startAgentWith('--join', joining.token)
   return {
     hearth,
+    fleetDir,
+    agentEnded: async () => await agent.ended,
     killFleet: async () => await end(fleet, 'SIGKILL'),
     startFleet: async () => {
       ;({fleet, url} = await startFleetAt(new URL(url).host))
     },
     killAgent: async () => await end(agent, 'SIGKILL'),
-    startAgent: async () => {
-      agent = await startAgentWith()
+    startAgent: async (...more) => {
+      agent = await startAgentWith(...more)
     },
     stop: async () => {
       await end(agent, 'SIGTERM')
