@@ -1,6 +1,7 @@
 import {constants} from 'node:fs'
 import {access, readFile} from 'node:fs/promises'
 import {CommandError, type Run} from './run.ts'
+import {canEndConnections} from './sockets.ts'
 
 /** Something that this machine lacks to run an agent, and what to do about it. */
 export type MissingRequirement = {readonly what: string; readonly cure: string}
@@ -44,7 +45,18 @@ export const checkHost = async (host: HostToCheck): Promise<readonly MissingRequ
     ...(root ? await missingKernelFeatures(host) : []),
     ...(await missingPrograms(host)),
     ...(await missingTools(host)),
+    ...(root && !(await endsConnections(host)) ? [{what: "ending other programs' connections", cure: ownKernel}] : []),
   ]
+}
+
+/** False only if the program is there and the kernel does not do it (CONFIG_INET_DIAG_DESTROY): clients could never be sent away. */
+const endsConnections = async ({run, signal}: HostToCheck): Promise<boolean> => {
+  try {
+    return await canEndConnections(run, signal)
+  } catch (error) {
+    if (error instanceof CommandError) return true // no such program: said already
+    throw error
+  }
 }
 
 const ownKernel = 'run it on a machine or VM of its own with a stock Debian kernel, not in an unprivileged container'

@@ -1,5 +1,6 @@
 import {describe, expect, it} from 'vitest'
-import {parseTcpTable} from './sockets.ts'
+import {run} from './run.ts'
+import {canEndConnections, parseTcpTable} from './sockets.ts'
 
 const header =
   '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode                                                     '
@@ -23,5 +24,13 @@ describe('parseTcpTable', () => {
 
   it.each(['', header, 'x', '   1: 0100007F:1F90'])('finds none in what is no table: %s', (text) => {
     expect(parseTcpTable(text)).toEqual([])
+  })
+})
+
+describe.skipIf(process.getuid?.() !== 0)('canEndConnections', () => {
+  it('is seen on a connection of its own, and missed where nothing is ended', async () => {
+    const signal = AbortSignal.timeout(20_000)
+    expect(await canEndConnections(run, signal)).toBe(true)
+    expect(await canEndConnections(async () => '', signal)).toBe(false)
   })
 })
