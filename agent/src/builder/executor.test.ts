@@ -109,8 +109,8 @@ describe('execute', () => {
     step = async () => undefined
     await act({type: 'attach', filesystem: copy})
     failAt('start:begin', died)
-    await expect(act({type: 'start'})).rejects.toBe(died)
-    expect(row()).toMatchObject({startIntended: true, startDone: false, fault: null})
+    await act({type: 'start'})
+    expect(row()).toMatchObject({startIntended: true, startDone: false, fault: {message: died.message}})
     expect(row().timingsMs).toEqual({attach: expect.any(Number)})
   })
 
@@ -163,6 +163,13 @@ describe('execute', () => {
     await start()
     await act({type: 'openLease'})
     expect(row().lease).toMatchObject({lease, ended: null, certificates: [{publicKey}]})
+  })
+
+  it('opens none on a daemon that hangs', async () => {
+    await start()
+    builders.all.get(builder)?.daemon?.freeze()
+    await act({type: 'openLease'})
+    expect(row()).toMatchObject({lease: null, fault: {code: 'BuilderSilentError'}})
   })
 
   it('ends a lease with what the record says, and only then puts it away', async () => {

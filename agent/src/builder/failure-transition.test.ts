@@ -62,6 +62,7 @@ describe('afterFailure', () => {
   it.each([
     ['attach', new VolumeContentError('why'), 1],
     ['start', new BuilderStartError('why'), 1],
+    ['start', new Error('why'), 1],
     ['endLease', new BuilderSilentError('why'), 1],
     ['tidy', new BuilderSilentError('why'), 1],
     ['attach', new OverdueError('why'), 1],

@@ -30,7 +30,8 @@ export const afterFailure = (type: BuilderAction['type'], error: Error, attempt:
   if (ending.has(type)) return afterEnding(error, attempt)
   if (type === 'tidy' && !isHopeless(error)) return {change: {tidyDue: false}, again: false}
   const patience = error instanceof VolumeBusyError ? attempts.busy : attempts.any
-  if (isHopeless(error) || attempt >= patience) return {change: {fault: faultOf(error)}, again: false}
+  const once = type === 'start' || isHopeless(error) // a builder is started once: its directory is there
+  if (once || attempt >= patience) return {change: {fault: faultOf(error)}, again: false}
   return {change: null, again: true}
 }
 

@@ -6,9 +6,13 @@ import type {BuildRecords} from './runtime.ts'
 
 // What is done for the builds of a builder that runs.
 
+/** A client is sent only to a daemon that answers. */
 export const openLease: Execute<'openLease'> = async (_action, {row}, {journal, runtime}, signal) => {
   const {build, lease, clients} = row.desired.lease as DesiredLease
-  const certificates = await runtime.certify(row.builder, clients, signal)
+  const [certificates] = await Promise.all([
+    runtime.certify(row.builder, clients, signal),
+    runtime.records(row.builder, signal),
+  ])
   journal.update(row.builder, {lease: {build, lease, certificates, ended: null}})
 }
 

@@ -1,4 +1,5 @@
-import {type Control, DaemonCallError} from '../buildkit/control.ts'
+import {DaemonCallError} from '../buildkit/call.ts'
+import type {Control} from '../buildkit/control.ts'
 import {cutText} from '../buildkit/cut-text.ts'
 import {collectVertices, summarizeBuild} from '../buildkit/history.ts'
 import {progressText} from '../buildkit/progress-text.ts'

@@ -1,6 +1,7 @@
 import {join} from 'node:path'
 import type {BuilderId} from '@hearth/proto/ids'
-import {type ConnectControl, type Control, DaemonCallError, loadControl} from '../buildkit/control.ts'
+import {DaemonCallError} from '../buildkit/call.ts'
+import {type ConnectControl, type Control, loadControl} from '../buildkit/control.ts'
 import {cgroupHierarchies, cgroupProcesses, removeCgroups, removeRootGroups, stepsGroup} from '../host/cgroup.ts'
 import {readMounts} from '../host/mountinfo.ts'
 import {closeNetwork, createNetwork, type NetworkConfig, openNetwork, removeNetwork} from '../host/network.ts'
@@ -183,13 +184,12 @@ class Runtime implements RealRuntime {
     if (open) await killConnections(record.port, this.#deps.run, signal)
   }
 
-  usedBytes: BuilderRuntime['usedBytes'] = async (builder, signal) =>
-    await this.#ask(builder, (control) => control.usedBytes(signal))
+  usedBytes: BuilderRuntime['usedBytes'] = async (builder, signal) => await this.#control(builder).usedBytes(signal)
 
-  prune: BuilderRuntime['prune'] = async (builder, maxUsedSpaceBytes, signal) =>
-    await this.#ask(builder, async (control) => {
-      if ((await control.usedBytes(signal)) > maxUsedSpaceBytes) await control.prune(maxUsedSpaceBytes, signal)
-    })
+  prune: BuilderRuntime['prune'] = async (builder, maxUsedSpaceBytes, signal) => {
+    const control = this.#control(builder)
+    if ((await control.usedBytes(signal)) > maxUsedSpaceBytes) await control.prune(maxUsedSpaceBytes, signal)
+  }
 
   async #ask<Answer>(builder: BuilderId, question: (control: Control) => Promise<Answer>): Promise<Answer> {
     try {

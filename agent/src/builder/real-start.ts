@@ -87,7 +87,6 @@ export const startBuilder = async (
       cgroups,
       resolvConf: resolver?.path ?? null,
       tools: deps.tools,
-      environment: {},
     })
     listener.close() // from here on only buildkitd accepts
     const mountMs = await untilReady({deps, watch, ...launched, began}, signal)

@@ -91,6 +91,7 @@ export interface BuilderRuntime {
   forgetRecords(builder: BuilderId, signal: AbortSignal): Promise<void>
   /** Ends every client connection (`ss -K`) and refuses none that come later: certificates do that. Idempotent. */
   closeConnections(builder: BuilderId, signal: AbortSignal): Promise<void>
+  /** May take as long as a walk through the cache. */
   usedBytes(builder: BuilderId, signal: AbortSignal): Promise<number>
   /** Prunes to the budget, between builds only; after a while it stops, and what is left is for the next time. */
   prune(builder: BuilderId, maxUsedSpaceBytes: number, signal: AbortSignal): Promise<void>

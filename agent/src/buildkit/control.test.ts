@@ -2,7 +2,13 @@ import {mkdtempSync, renameSync, rmSync} from 'node:fs'
 import {createServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {loadPackageDefinition, Server, ServerCredentials, type ServiceClientConstructor} from '@grpc/grpc-js'
+import {
+  loadPackageDefinition,
+  Server,
+  ServerCredentials,
+  type ServiceClientConstructor,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js'
 import {loadSync} from '@grpc/proto-loader'
 import {buildkitProto} from '@hearth/proto/buildkit'
 import {realClock} from '@hearth/proto/real-clock'
@@ -32,14 +38,15 @@ describe('control', () => {
     await new Promise((resolve) => server.close(resolve))
   }
 
-  const serve = async () => {
+  const serve = async (more: Record<string, unknown> = {}) => {
     const {moby} = loadPackageDefinition(loadSync(buildkitProto, {keepCase: true})) as unknown as {
       moby: {buildkit: {v1: {Control: ServiceClientConstructor}}}
     }
     const server = new Server()
     server.addService(moby.buildkit.v1.Control.service, {
       Info: (_call: unknown, answer: (error: null, reply: object) => void) => answer(null, {}),
-    })
+      ...more,
+    } as UntypedServiceImplementation)
     servers.push(server)
     await new Promise((resolve) => server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), resolve))
   }
@@ -63,6 +70,27 @@ describe('control', () => {
       name: 'DaemonCallError',
       message: expect.stringContaining('Info'),
     })
+    control.close()
+  })
+
+  it('waits on while something comes, however long that takes, and gives up when nothing does', async () => {
+    type Call = {write(part: object): void; end(): void}
+    const tellFor = async (call: Call, parts: number) => {
+      for (let part = 0; part < parts; part++) {
+        call.write({vertexes: [{digest: `v${part}`}]})
+        await realClock.sleep(100, signal)
+      }
+    }
+    await serve({
+      Status: (call: Call & {request: {Ref: string}}) =>
+        void tellFor(call, 12).then(() => call.request.Ref === 'whole' && call.end()),
+    })
+    const control = loadControl(realClock, 600)(socket)
+    const told: string[] = []
+    await control.status('whole', ({vertexes}) => told.push(...vertexes.map(({digest}) => digest)), signal)
+    expect(told).toHaveLength(12)
+    const cut = control.status('cut', () => undefined, signal)
+    await expect(cut).rejects.toMatchObject({late: true, message: expect.stringMatching(/Status: nothing for 0.6 s/)})
     control.close()
   })
 

@@ -6,10 +6,11 @@ import {
   Metadata,
   type ServiceClientConstructor,
   type ServiceError,
-  status,
 } from '@grpc/grpc-js'
 import {loadSync} from '@grpc/proto-loader'
 import {buildkitProto} from '@hearth/proto/buildkit'
+import type {Clock} from '@hearth/proto/clock'
+import {DaemonCallError, limited} from './call.ts'
 
 // BuildKit's control API over a builder's own unix socket. What comes back has the shapes of buildkit.proto: numbers for 64-bit
 // integers, strings for enums, null for a message that is not there.
@@ -50,27 +51,6 @@ export type StatusPart = {
   readonly warnings: readonly VertexWarning[]
 }
 
-/** A call to a daemon failed; `code` is gRPC's. */
-export class DaemonCallError extends Error {
-  override readonly name = 'DaemonCallError'
-  readonly code: number
-
-  constructor(method: string, cause: ServiceError) {
-    super(`buildkitd did not answer ${method}: ${cause.details}`, {cause})
-    this.code = cause.code
-  }
-
-  /** It did not answer in time. */
-  get late(): boolean {
-    return this.code === status.DEADLINE_EXCEEDED
-  }
-
-  /** The daemon has no such record. */
-  get notFound(): boolean {
-    return this.code === status.NOT_FOUND
-  }
-}
-
 /** One connection to a daemon. Every call throws `DaemonCallError`, or the signal's reason. */
 export interface Control {
   /** Waits until the daemon answers, for at most `deadlineMs`. */
@@ -89,12 +69,14 @@ export interface Control {
 export type ConnectControl = (socket: string) => Control
 
 const pruneMs = 20_000
+/** buildkitd may walk through a file system to measure it. */
+const measureMs = 60_000
 
 /**
- * Loads the definitions once; the function that it returns opens a connection, which the caller closes. A daemon that has not
- * answered after `answerMs` is late.
+ * Loads the definitions once; the function that it returns opens a connection, which the caller closes. A daemon of which nothing
+ * came for `answerMs` is late; one that still tells is not, however long that takes.
  */
-export const loadControl = (clock: {now(): number}, answerMs: number): ConnectControl => {
+export const loadControl = (clock: Clock, answerMs: number): ConnectControl => {
   const definition = loadSync(buildkitProto, {
     keepCase: true,
     longs: Number,
@@ -134,71 +116,60 @@ type Methods = {
   close(): void
 }
 
-const controlOver = (client: Methods, clock: {now(): number}, callMs: number): Control => {
+const controlOver = (client: Methods, clock: Clock, answerMs: number): Control => {
   const unary = async (
     method: 'Info' | 'DiskUsage' | 'UpdateBuildHistory',
     request: object,
-    ms: number,
+    silenceMs: number,
     signal: AbortSignal,
-  ) => {
+  ): Promise<unknown> => {
     signal.throwIfAborted()
     const {promise, resolve, reject} = Promise.withResolvers<unknown>()
     // a socket is there a moment before someone listens: `Info`, the first call, goes on trying to connect
     const metadata = new Metadata({waitForReady: method === 'Info'})
-    const call = client[method](request, metadata, {deadline: clock.now() + ms}, (error, reply) =>
-      error ? reject(signal.aborted ? signal.reason : new DaemonCallError(method, error)) : resolve(reply),
+    const call = client[method](request, metadata, {}, (error, reply) =>
+      error ? reject(new DaemonCallError(method, error)) : resolve(reply),
     )
-    return await cancelledBy(signal, call, promise)
+    const heard = {atMs: clock.monotonic()}
+    return await limited({method, call, outcome: promise, heard, silenceMs}, clock, signal)
   }
   const stream = async <Part>(
     method: 'Prune' | 'Status' | 'ListenBuildHistory',
     request: object,
     each: (part: Part) => void,
-    ms: number,
     signal: AbortSignal,
-  ) => {
+  ): Promise<void> => {
     signal.throwIfAborted()
     const {promise, resolve, reject} = Promise.withResolvers<void>()
-    const call = client[method](request, {deadline: clock.now() + ms})
-    call.on('data', each)
+    const call = client[method](request, {})
+    const heard = {atMs: clock.monotonic()}
+    call.on('data', (part: Part) => {
+      if (method !== 'Prune') heard.atMs = clock.monotonic()
+      each(part)
+    })
     call.on('end', resolve)
-    call.on('error', (error: ServiceError) =>
-      reject(signal.aborted ? signal.reason : new DaemonCallError(method, error)),
-    )
-    await cancelledBy(signal, call, promise)
+    call.on('error', (error: ServiceError) => reject(new DaemonCallError(method, error)))
+    const silenceMs = method === 'Prune' ? pruneMs : answerMs
+    await limited({method, call, outcome: promise, heard, silenceMs}, clock, signal)
   }
   return {
     ready: async (deadlineMs, signal) => void (await unary('Info', {}, deadlineMs, signal)),
     history: async (signal) => {
       const events: HistoryEvent[] = []
-      await stream('ListenBuildHistory', {EarlyExit: true}, (event: HistoryEvent) => events.push(event), callMs, signal)
+      await stream('ListenBuildHistory', {EarlyExit: true}, (event: HistoryEvent) => events.push(event), signal)
       return events
     },
-    status: async (ref, each, signal) => await stream('Status', {Ref: ref}, each, callMs, signal),
+    status: async (ref, each, signal) => await stream('Status', {Ref: ref}, each, signal),
     deleteRecord: async (ref, signal) =>
-      void (await unary('UpdateBuildHistory', {Ref: ref, Delete: true}, callMs, signal)),
+      void (await unary('UpdateBuildHistory', {Ref: ref, Delete: true}, answerMs, signal)),
     usedBytes: async (signal) => {
-      const usage = (await unary('DiskUsage', {}, callMs, signal)) as {record: readonly {Size: number}[]}
+      const usage = (await unary('DiskUsage', {}, measureMs, signal)) as {record: readonly {Size: number}[]}
       return usage.record.reduce((sum, {Size}) => sum + Size, 0)
     },
     prune: async (maxUsedSpace, signal) =>
-      await stream('Prune', {all: true, maxUsedSpace}, () => undefined, pruneMs, signal).catch((error: unknown) => {
+      await stream('Prune', {all: true, maxUsedSpace}, () => undefined, signal).catch((error: unknown) => {
         if (!(error instanceof DaemonCallError && error.late)) throw error
       }),
     close: () => client.close(),
-  }
-}
-
-const cancelledBy = async <Result>(
-  signal: AbortSignal,
-  call: {cancel(): void},
-  outcome: Promise<Result>,
-): Promise<Result> => {
-  const cancel = () => call.cancel()
-  signal.addEventListener('abort', cancel, {once: true})
-  try {
-    return await outcome
-  } finally {
-    signal.removeEventListener('abort', cancel)
   }
 }

@@ -12,7 +12,6 @@ export type Launch = {
   readonly cgroups: readonly string[]
   readonly resolvConf: string | null
   readonly tools: {readonly buildkitd: string; readonly runc: string}
-  readonly environment: Readonly<Record<string, string>>
 }
 
 /** The scripts that a builder runs; a bundle carries them beside itself. */
@@ -52,7 +51,6 @@ const environmentOf = (launch: Launch): Record<string, string> => ({
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   LC_ALL: 'C',
   HOME: '/root',
-  ...launch.environment,
   HEARTH_BUILDKITD: launch.tools.buildkitd,
   HEARTH_RUNC: launch.tools.runc,
   HEARTH_CGROUPS: launch.cgroups.join(' '),
