@@ -31,11 +31,16 @@ describe('joining', () => {
   })
 
   it('does not spend the token on a host that could not be registered', async () => {
-    await rig.joinHost('one')
     const {pem} = await certificateRequest()
     const body = {token: await rig.joinToken(), certificateRequestPem: pem, name: 'one', architecture: 'amd64'}
-    expect((await rig.ask('POST', '/agent/v1/join', {body, token: null})).json.code).toBe('name-taken')
-    expect((await rig.ask('POST', '/agent/v1/join', {body: {...body, name: 'two'}, token: null})).status).toBe(200)
+    const register = rig.fleet.registerHost.bind(rig.fleet)
+    rig.fleet.registerHost = () => Promise.reject(Object.assign(new Error('no room'), {code: 'ENOSPC'}))
+    expect(await rig.ask('POST', '/agent/v1/join', {body, token: null})).toMatchObject({
+      status: 507,
+      json: {code: 'disk-full'},
+    })
+    rig.fleet.registerHost = register
+    expect((await rig.ask('POST', '/agent/v1/join', {body, token: null})).status).toBe(200)
   })
 
   it('refuses another kind of token, and a request with another signature', async () => {

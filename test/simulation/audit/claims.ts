@@ -1,6 +1,6 @@
 import type {Entry} from '../log.ts'
 
-/** As architecture.md numbers them. */
+/** What is promised, by number. */
 export type PromiseName = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I8' | 'I10' | 'I11'
 
 /** Says that a promise is broken, unless it holds. */
