@@ -39,6 +39,16 @@ describe.skipIf(unprivileged())('the outcome of a build', () => {
     expect(outcome.buildMs).toBeGreaterThan(0)
   })
 
+  test('leaves a cache within its budget, and the next build on it works', async () => {
+    const budget = 20 * 1024 ** 2
+    const builder = await rig.launch({maxUsedSpaceBytes: budget})
+    const big = 'RUN dd if=/dev/urandom of=/big bs=1M count=64'
+    expect(await builder.buildOnce(big)).toMatchObject({state: 'succeeded'})
+    const used = await builder.until('a measure', ({usedBytes}) => usedBytes ?? undefined)
+    expect(used).toBeLessThanOrEqual(budget)
+    expect(await builder.buildOnce(big)).toMatchObject({state: 'succeeded'})
+  })
+
   test('of a client that vanished is cancelled, and the host is free for the next', async () => {
     const builder = await rig.launch()
     const lease = await builder.lease()

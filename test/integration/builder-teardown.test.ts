@@ -1,4 +1,4 @@
-import {readFile} from 'node:fs/promises'
+import {readdir, readFile} from 'node:fs/promises'
 import {listLoopDevices} from '@hearth/agent/host/loop'
 import type {GenerationId} from '@hearth/proto/ids'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
@@ -42,6 +42,21 @@ describe.skipIf(unprivileged())('the teardown of a builder', () => {
     expect((await build.ended).said).toContain('went on')
     late.finish()
     expect(await late.outcome(lease)).toMatchObject({state: 'succeeded'})
+  })
+
+  test('leaves nothing open in the agent', async () => {
+    const open = async () => (await readdir('/proc/self/fd')).length
+    const cycle = async () => {
+      const builder = await rig.launch()
+      expect(await builder.buildOnce('RUN true')).toMatchObject({state: 'succeeded'})
+      await builder.terminate()
+      builder.forget()
+      await rig.fleet.until('it forgotten', ({builders}) => builders.length === 0 || undefined)
+    }
+    await cycle() // the first loads what stays
+    const before = await open()
+    for (let count = 0; count < 3; count++) await cycle()
+    await expect.poll(open, {timeout: 20_000}).toBeLessThanOrEqual(before)
   })
 
   test('of one with a build that runs ends it, and is clean', async () => {
