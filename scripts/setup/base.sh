@@ -12,12 +12,14 @@ set_up_debian_base() {
   way base "$suite" "$how" cached
 }
 
-# From the mirror of this machine, and by Debian's signatures. In the image there is no mirror any more: tests give their own.
+# From the mirror of this machine, by Debian's signatures: without a keyring debootstrap would only warn, so it is told to check.
+# In the image there is no mirror any more: tests give their own.
 bootstrap() {
   files=$partial/files
   mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Codename: $suite" 'Component: main' | head -n 1)
   # what debootstrap mounts ends with it, also if it is killed
-  unshare --mount debootstrap --variant=minbase --include="$(base_packages | paste -sd ,)" "$suite" "$files" ${mirror:+"$mirror"}
+  unshare --mount debootstrap --force-check-gpg --variant=minbase --include="$(base_packages | paste -sd , -)" \
+    "$suite" "$files" ${mirror:+"$mirror"}
   chroot "$files" apt-get clean
   chroot "$files" apt-get update -q
   # shellcheck disable=SC2046 # names are words
