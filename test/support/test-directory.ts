@@ -1,8 +1,9 @@
 import {mkdtemp, readdir, readFile, realpath, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {listLoopDevices} from '@hearth/agent/host/loop'
-import {readMounts} from '@hearth/agent/host/mountinfo'
+import {deviceHolders} from '@hearth/agent/host/device-holders'
+import {type LoopDevice, listLoopDevices} from '@hearth/agent/host/loop'
+import {type Mount, readMounts} from '@hearth/agent/host/mountinfo'
 import {CommandError, run} from '@hearth/agent/host/run'
 import {removeHearthRemains} from './hearth-remains.ts'
 
@@ -26,34 +27,64 @@ export const makeTestDirectory = async (): Promise<TestDirectory> => {
   await sweepTestDirectories()
   const owner = `${process.pid}-${await startTicks(process.pid)}`
   const path = await mkdtemp(`${await realpath(tmpdir())}/${prefix}${owner}-`)
-  return {path, environment: {[variable]: path}, remove: () => removeAll(path)}
+  return {path, environment: {[variable]: path}, remove: () => removeAll(path, 20_000)}
 }
 
-/** Removes the directories whose makers have ended, with all that hangs on them. */
+/**
+ * Removes the directories whose makers have ended, with all that hangs on them. What another program still holds (a mount namespace
+ * that was made meanwhile, say) is no fault of the test that sweeps: it is left for the next one.
+ */
 export const sweepTestDirectories = async (): Promise<void> => {
   const parent = await realpath(tmpdir())
   for (const name of await readdir(parent)) {
     const [, pid, ticks] = /^hearth-test-(\d+)-(\d+)-/.exec(name) ?? []
-    if (pid && ticks && (await startTicks(Number(pid))) !== ticks) await removeAll(`${parent}/${name}`)
+    if (pid && ticks && (await startTicks(Number(pid))) !== ticks) await removeOrLeave(`${parent}/${name}`)
   }
 }
 
-const removeAll = async (path: string): Promise<void> => {
+const removeOrLeave = async (path: string): Promise<void> => {
+  try {
+    await removeAll(path, 5_000)
+  } catch (error) {
+    if (!(error instanceof LeftoverError)) throw error
+    process.stderr.write(`left for the next run of tests: ${error.message}\n`)
+  }
+}
+
+class LeftoverError extends Error {
+  override readonly name = 'LeftoverError'
+}
+
+const removeAll = async (path: string, patienceMs: number): Promise<void> => {
   for (const pid of await programsOf(path)) process.kill(pid, 'SIGKILL')
-  const patience = AbortSignal.timeout(20_000)
-  await removeHearthRemains(path, patience)
-  while (await removeOnce(path)) await sleep(20, undefined, {signal: patience})
+  const deadline = performance.now() + patienceMs
+  await removeHearthRemains(path, AbortSignal.timeout(patienceMs))
+  for (;;) {
+    const {mounts, devices} = await removeOnce(path)
+    if (mounts.length + devices.length === 0) break
+    if (performance.now() > deadline) throw new LeftoverError(await describe(path, mounts, devices))
+    await sleep(20)
+  }
   await rm(path, {recursive: true, force: true})
 }
 
-/** Returns whether something is still there. Innermost first: images lie in a pool that is itself an image. */
-const removeOnce = async (path: string): Promise<boolean> => {
+type Left = {readonly mounts: readonly Mount[]; readonly devices: readonly LoopDevice[]}
+
+/** Returns what was there. Innermost first: images lie in a pool that is itself an image. */
+const removeOnce = async (path: string): Promise<Left> => {
   const signal = AbortSignal.timeout(10_000)
   const mounts = (await readMounts('self')).filter((mount) => isBelow(mount.mountPoint, path)).reverse()
   const devices = listLoopDevices().filter(({file}) => isBelow(file, path))
   for (const {device} of devices) await unlessFailed(run(['losetup', '--detach', device], signal))
   for (const {mountPoint} of mounts) await unlessFailed(run(['umount', mountPoint], signal))
-  return mounts.length + devices.length > 0
+  return {mounts, devices}
+}
+
+const describe = async (path: string, mounts: Left['mounts'], devices: Left['devices']): Promise<string> => {
+  const held = await Promise.all(
+    devices.map(async (each) => `${each.device} (${each.file}), held by ${(await deviceHolders(each)).join(', ')}`),
+  )
+  return `${path} could not be removed: ${[...mounts.map(({mountPoint}) => `mount ${mountPoint}`), ...held].join('; ')}`
 }
 
 const unlessFailed = async (command: Promise<string>): Promise<void> => {
