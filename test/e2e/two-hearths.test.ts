@@ -18,7 +18,7 @@ afterEach(async () => await directory.remove())
 describe.skipIf(unprivileged())('two Hearths on one machine', () => {
   const putAway = async (hearth: Hearth) => {
     const traces = await hearthTraces(hearth.stateDir)
-    expect(await traces()).not.toEqual([])
+    expect(await traces.now()).not.toEqual([])
     expect((await hearth.run('down')).code).toBe(0)
     expect(await traces()).toEqual([])
   }

@@ -21,7 +21,7 @@ afterEach(async () => {
 /** `hearth down` leaves nothing on this machine but the state directory. */
 const expectPutAway = async (): Promise<void> => {
   const traces = await hearthTraces(hearth.stateDir)
-  expect(await traces()).not.toEqual([])
+  expect(await traces.now()).not.toEqual([])
   expect((await hearth.run('down')).code).toBe(0)
   expect(await traces()).toEqual([])
 }

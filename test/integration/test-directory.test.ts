@@ -26,7 +26,7 @@ describe.skipIf(unprivileged())('test directories', () => {
       new URL('./leave-hearth.ts', import.meta.url),
     )
     const traces = await hearthTraces(stateDir)
-    const before = (await traces()).join('\n')
+    const before = (await traces.now()).join('\n')
     for (const kind of ['mount in', '/dev/loop', 'interface', 'table inet', 'cgroup', 'process', 'file'])
       expect(before).toContain(kind)
     await sweepTestDirectories()

@@ -38,11 +38,14 @@ const look = async ({path, runtimeDir, builders}: TracesOf): Promise<readonly st
   return [...new Set(found.flat())]
 }
 
-/** The traces of a Hearth by its state directory. Found while its log is there, asked for when it should have none. */
-export const hearthTraces = async (stateDir: string): Promise<() => Promise<readonly string[]>> => {
+/** The traces of a Hearth by its state directory. Found while its log is there, asked for when it should have none; `now`: any. */
+export const hearthTraces = async (
+  stateDir: string,
+): Promise<(() => Promise<readonly string[]>) & {now(): Promise<readonly string[]>}> => {
   const log = await readFile(join(stateDir, 'hearth.log'), 'utf8')
   const builders = [...new Set([...log.matchAll(/"builder":"([^"]+)"/g)].map(([, builder]) => builder as string))]
-  return async () => await tracesOf({path: stateDir, runtimeDir: join(stateDir, 'run'), builders})
+  const of = {path: stateDir, runtimeDir: join(stateDir, 'run'), builders}
+  return Object.assign(() => tracesOf(of), {now: () => look(of)})
 }
 
 const mounts = async (pid: string, path: string): Promise<readonly string[]> =>
