@@ -68,6 +68,17 @@ describe('journal', () => {
     expect(journal.claimEpoch(copy, 4 as Epoch, 'b1')).toBe(false)
   })
 
+  it('gives an epoch to nobody any more once its builder is released', () => {
+    const journal = openJournal(':memory:')
+    const told = desired(1, 1, [builder('b1', null)])
+    journal.apply(told)
+    expect(journal.claimEpoch(copy, 1 as Epoch, 'b1')).toBe(true)
+    journal.update('b1' as BuilderId, {released: {clean: true, reason: '', generation: null}})
+    journal.forget('b1' as BuilderId)
+    journal.apply(told)
+    expect(journal.claimEpoch(copy, 1 as Epoch, 'b1')).toBe(false)
+  })
+
   it("of the first version goes on: an epoch of which no holder was noted is anyone's who comes first", () => {
     const path = join(directory, 'journal.db')
     const old = new DatabaseSync(path)

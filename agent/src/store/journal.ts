@@ -57,8 +57,8 @@ export interface Journal {
   forget(builder: BuilderId): void
   /**
    * Notes an attachment. False, and nothing changes, if a higher epoch of this copy was noted before, or the same for another holder:
-   * the asker is fenced. A holder is a builder during one boot of this host: a fleet whose store was restored from a backup grants an
-   * epoch anew, and a power loss may have taken the note that a builder was started.
+   * the asker is fenced. A holder is a builder during one boot of this host, until it is released: a fleet whose store was restored
+   * from a backup grants an epoch anew, and a power loss may have taken the note that a builder was started.
    */
   claimEpoch(copy: CopyId, epoch: Epoch, holder: string): boolean
   wasFormatted(copy: CopyId): boolean
@@ -199,7 +199,17 @@ class SqliteJournal implements Journal {
 
   update(builder: BuilderId, change: Partial<Omit<JournalBuilder, 'builder'>>): void {
     const row = this.#builders.get(builder)
-    if (row) this.#put({...row, ...change})
+    if (!row) return
+    const changed = {...row, ...change}
+    if (change.released) this.#transaction(() => this.#release(changed))
+    else this.#put(changed)
+  }
+
+  /** Nobody holds its epoch any more: not this builder either, if a restored fleet tells of it anew. */
+  #release(row: JournalBuilder): void {
+    const {copy, epoch} = row.desired
+    this.#statement("UPDATE copies SET holder = '' WHERE copy = ? AND epoch = ?").run(copy, epoch)
+    this.#put(row)
   }
 
   forget(builder: BuilderId): void {
