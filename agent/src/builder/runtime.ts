@@ -30,7 +30,8 @@ export type SeenBuilder = {
   readonly caPem: string | null
   readonly exit: BuilderExit | null
   readonly leftovers: boolean
-  readonly connections: number
+  /** Of clients; null: not counted. */
+  readonly connections: number | null
 }
 
 /** Proof of how a builder's volume was left. Clean only if all three hold. */

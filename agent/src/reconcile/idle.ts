@@ -20,7 +20,7 @@ export class IdleTimes {
       running.add(builder)
       const old = this.#marks.get(builder)
       const sameLease = old && old.lease === (lease?.lease ?? null)
-      const connected = builderSeen.connections > 0
+      const connected = (builderSeen.connections ?? 0) > 0
       this.#marks.set(builder, {
         lease: lease?.lease ?? null,
         sinceMs: connected || !sameLease ? nowMs : old.sinceMs,

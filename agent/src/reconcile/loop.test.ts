@@ -1,4 +1,5 @@
-import type {CopyId} from '@hearth/proto/ids'
+import type {Desired} from '@hearth/proto/fleet-message'
+import type {BuilderId, CopyId, Epoch, GenerationId, ProjectId, Revision, Term} from '@hearth/proto/ids'
 import {expect, it} from 'vitest'
 import {silentLog} from '../../../test/support/silent-log.ts'
 import {journalIn, openDatabase} from '../store/journal.ts'
@@ -17,7 +18,7 @@ const usage = {diskTotalBytes: 0, diskFreeBytes: 0, memoryAvailableBytes: 0, loa
 const unused = () => Promise.reject(new Error('nobody should ask for this'))
 
 /** A loop whose clock passes as fast as it is waited for, until it has waited often enough. */
-const runLoop = async (volumes: {list: LoopDeps['volumes']['list']; detach: LoopDeps['volumes']['detach']}) => {
+const runLoop = async (volumes: Partial<LoopDeps['volumes']>, journal = journalIn(openDatabase(':memory:'))) => {
   const stop = new AbortController()
   const waits: number[] = []
   let nowMs = 0
@@ -31,18 +32,12 @@ const runLoop = async (volumes: {list: LoopDeps['volumes']['list']; detach: Loop
       if (waits.length === 20) stop.abort()
     },
   }
+  const usageOfNothing = async () => ({copies: [], generations: []})
   const store = {create: unused, attach: unused, seal: unused, deleteCopy: unused, deleteGeneration: unused}
   const loop = new ReconcileLoop({
-    ...{
-      journal: journalIn(openDatabase(':memory:')),
-      clock,
-      log: silentLog,
-      policy,
-      report: () => undefined,
-      bootId: '',
-    },
+    ...{journal, clock, log: silentLog, policy, report: () => undefined, bootId: ''},
     runtime: {list: async () => []} as unknown as LoopDeps['runtime'],
-    volumes: {...store, ...volumes, usage: async () => ({copies: [], generations: []})},
+    volumes: {list: async () => [], detach: unused, usage: usageOfNothing, ...store, ...volumes},
     usage: async () => usage,
   })
   await loop.run(stop.signal)
@@ -60,4 +55,52 @@ it('tries what failed ever more seldom, and looks no oftener for what is no long
   })
   expect(tries).toBe(3)
   expect(waits.slice(-10)).toEqual(new Array(10).fill(policy.idlePollMs))
+})
+
+it('does not blame a builder that it was told of while it looked for what it had not seen yet', async () => {
+  const journal = journalIn(openDatabase(':memory:'))
+  let looks = 0
+  const made: string[] = []
+  const sealed = {generation: 'g' as GenerationId, usedBytes: 1}
+  await runLoop(
+    {
+      usage: async () => {
+        looks += 1
+        if (looks > 1) return {copies: [], generations: [sealed]}
+        journal.apply(builderFrom(sealed.generation)) // it is sealed, the fleet knows, and this look is an old one
+        return {copies: [], generations: []}
+      },
+      create: async ({copy: id}) => void made.push(id),
+    },
+    journal,
+  )
+  expect(journal.builders()[0]?.fault?.code).not.toBe('generation-missing')
+  expect(made).toContain(copy)
+})
+
+const builderFrom = (from: GenerationId): Desired => ({
+  type: 'desired',
+  term: 1 as Term,
+  revision: 1 as Revision,
+  builders: [
+    {
+      builder: 'b' as BuilderId,
+      project: 'p' as ProjectId,
+      architecture: 'amd64',
+      trust: 'trusted',
+      copy,
+      epoch: 1 as Epoch,
+      limits: {cpuWeight: 100, memoryBytes: 1},
+      maxUsedSpaceBytes: 1,
+      lease: null,
+      want: 'ready',
+      reason: '',
+      seal: null,
+    },
+  ],
+  copies: [
+    {copy, project: 'p' as ProjectId, architecture: 'amd64', from, filesystem: copy, sizeBytes: 1, want: 'present'},
+  ],
+  generations: [{generation: from, want: 'present'}],
+  drain: null,
 })

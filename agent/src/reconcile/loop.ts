@@ -85,6 +85,7 @@ export class ReconcileLoop {
   async #turn(signal: AbortSignal): Promise<void> {
     const {journal, clock, policy, report} = this.#deps
     const underWay = new Set(this.#busy.keys())
+    const known = new Set(journal.builders().map(({builder}) => builder))
     this.#seen = await this.#observe(signal)
     const actions = plan({
       builders: journal.builders(),
@@ -100,13 +101,17 @@ export class ReconcileLoop {
     })
     const wanted = new Set(actions.map(keyOf))
     for (const key of this.#failures.keys()) if (!wanted.has(key)) this.#failures.delete(key)
-    // What an action changed while we looked was seen half: its end nudges another look.
-    for (const action of actions) if (!underWay.has(keyOf(action))) this.#begin(action, signal)
+    // What an action changed while we looked was seen half, and what a builder needs that came meanwhile may not have been there yet.
+    // Both have nudged another look.
+    const isSeenWhole = (action: Action) =>
+      !underWay.has(keyOf(action)) && (action.on !== 'builder' || known.has(action.builder))
+    for (const action of actions) if (isSeenWhole(action)) this.#begin(action, signal)
     report(observedMessage(journal, this.#seen)) // last: no act needs to wait for it
   }
 
   async #observe(signal: AbortSignal): Promise<Seen> {
     const {journal, runtime, volumes, clock} = this.#deps
+    const {applied} = journal
     const watched = watchedBuilders(journal.builders())
     const isDue = this.#isCountDue(watched.size > 0)
     const [builders, attached, stored, used] = await Promise.all([
@@ -117,8 +122,8 @@ export class ReconcileLoop {
     ])
     const seenBuilders = new Map(
       builders.map((builder) => {
-        const last = this.#seen?.builders.get(builder.builder)?.connections ?? 0
-        const connections = watched.has(builder.builder) ? (isDue ? builder.connections : last) : 0
+        const last = this.#seen?.builders.get(builder.builder)?.connections ?? null
+        const connections = watched.has(builder.builder) ? (isDue ? builder.connections : last) : null
         return [builder.builder, {...builder, connections}]
       }),
     )
@@ -126,6 +131,7 @@ export class ReconcileLoop {
     this.#suspects.update(seenBuilders, used)
     const idle = this.#idle.at(clock.monotonic())
     return {
+      applied,
       builders: seenBuilders,
       attached: new Set(attached.map(({copy}) => copy)),
       copies: stored.copies,

@@ -65,7 +65,8 @@ const isRight: {readonly [Type in BuilderAction['type']]: (each: Case<Type>) => 
     const isUnwanted = hasReasonToEnd(each) || other || isCancelled
     const goesOn = row.lease !== null && row.lease.ended === null
     if (act.force !== null) return goesOn && isUnwanted
-    return goesOn && (isGone || (row.listed && row.desired.lease?.finishing === true))
+    const isSaid = row.listed && row.desired.lease?.finishing === true
+    return goesOn && (act.clientGone ? isGone && !isSaid : isSaid)
   },
   closeLease: ({row}) => row.lease !== null && row.lease.ended !== null,
   tidy: (each) => {
@@ -159,10 +160,12 @@ describe('plan', () => {
           tidyDue: false,
         }),
       )
-      const connected = new Map([...world.seen].map(([builder, seen]) => [builder, {...seen, connections: 1}]))
       const sound = {idle: new Map(), suspects: new Map()}
-      const acts = actsOf({...world, builders: forgotten, seen: connected, ...sound})
-      expect(acts.filter(runs).map(({act}) => act)).toEqual([])
+      for (const connections of [1, null]) {
+        const seen = new Map([...world.seen].map(([builder, each]) => [builder, {...each, connections}]))
+        const acts = actsOf({...world, builders: forgotten, seen, ...sound})
+        expect(acts.filter(runs).map(({act}) => act)).toEqual([])
+      }
     })
   })
 

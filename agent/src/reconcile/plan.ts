@@ -148,9 +148,11 @@ const nextForLease = (
   if (lease.ended) return {type: 'closeLease'}
   if (wanted === null || (wanted && wanted.lease !== lease.lease)) return endForgotten(seen)
   if (wanted?.cancel) return {type: 'endLease', force: wanted.cancel, clientGone: false}
+  // Its connections are not counted any more: only its records tell whether it is done, or spoke too early.
+  if (wanted?.finishing) return {type: 'endLease', force: null, clientGone: false}
   const {forMs, everConnected} = idle.get(row.builder) ?? {forMs: 0, everConnected: false}
   const gone = seen.connections === 0 && forMs >= (everConnected ? policy.clientGoneMs : policy.clientNeverSeenMs)
-  return gone || wanted?.finishing ? {type: 'endLease', force: null, clientGone: gone} : null
+  return gone ? {type: 'endLease', force: null, clientGone: true} : null
 }
 
 const tidyIfDue = ({listed, tidyDue}: JournalBuilder): BuilderAction | null =>
@@ -161,7 +163,7 @@ const tidyIfDue = ({listed, tidyDue}: JournalBuilder): BuilderAction | null =>
  * that of a restored backup, and its build goes on.
  */
 const endForgotten = ({connections}: SeenBuilder): BuilderAction | null =>
-  connections > 0 ? null : {type: 'endLease', force: 'the fleet has ended this lease', clientGone: false}
+  connections === 0 ? {type: 'endLease', force: 'the fleet has ended this lease', clientGone: false} : null
 
 const isEnded = (row: JournalBuilder, lease: string): boolean => row.outcomes.some((outcome) => outcome.lease === lease)
 

@@ -1,3 +1,4 @@
+import type {Revision, Term} from '@hearth/proto/ids'
 import {builderPhases, ObservedBuilder} from '@hearth/proto/observed'
 import {validator} from '@hearth/proto/validate'
 import fc from 'fast-check'
@@ -48,8 +49,18 @@ describe('observedMessage', () => {
   const anyObserved = anyInput.map(({builders, seen, attached}) => {
     const journal = {builders: () => builders, applied: null} as unknown as Journal
     const usage = {diskTotalBytes: 1, diskFreeBytes: 1, memoryAvailableBytes: 1, load: 0}
-    const nothing = {copies: [], generations: [], everConnected: new Set<never>()}
+    const nothing = {applied: null, copies: [], generations: [], everConnected: new Set<never>()}
     return {builders, seen, observed: observedMessage(journal, {builders: seen, attached, usage, ...nothing})}
+  })
+
+  it('says which desired state was known before the look, not which came meanwhile', () => {
+    const told = {term: 2 as Term, revision: 9 as Revision}
+    const journal = {builders: () => [], applied: told} as unknown as Journal
+    const before = {term: 2 as Term, revision: 8 as Revision}
+    const nothing = {attached: new Set<never>(), copies: [], generations: [], everConnected: new Set<never>()}
+    const usage = {diskTotalBytes: 1, diskFreeBytes: 1, memoryAvailableBytes: 1, load: 0}
+    const seen = {...nothing, builders: new Map(), usage, applied: before}
+    expect(observedMessage(journal, seen)).toMatchObject(before)
   })
 
   it('is what the protocol says, with a phase for whatever an agent may find', () => {

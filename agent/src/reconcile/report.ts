@@ -7,6 +7,8 @@ import type {Journal, JournalBuilder} from '../store/journal.ts'
 // What this host tells the fleet: made anew from the journal and from what was seen; nothing is remembered for it.
 
 export type Seen = {
+  /** The desired state that was known before the look: what was told meanwhile may not show in it yet. */
+  readonly applied: Journal['applied']
   readonly builders: ReadonlyMap<BuilderId, SeenBuilder>
   readonly attached: ReadonlySet<CopyId>
   readonly copies: readonly ObservedCopy[]
@@ -26,8 +28,8 @@ export const helloMessage = (identity: Identity, journal: Journal, seen: Seen): 
 
 export const observedMessage = (journal: Journal, seen: Seen): Observed => ({
   type: 'observed',
-  term: journal.applied?.term ?? null,
-  revision: journal.applied?.revision ?? null,
+  term: seen.applied?.term ?? null,
+  revision: seen.applied?.revision ?? null,
   builders: journal.builders().map((row) => observedBuilder(row, seen)),
   copies: [...seen.copies],
   generations: [...seen.generations],
