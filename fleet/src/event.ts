@@ -32,6 +32,8 @@ export type FleetEvent =
   | {
       readonly type: 'buildCreated'
       readonly build: BuildId
+      /** The client's; the same key is the same build. */
+      readonly key: string
       readonly project: ProjectId
       readonly architectures: readonly Architecture[]
     }

@@ -31,6 +31,8 @@ export const characterOf = (chance: Chance): Character => {
   const lengthMs = chance.between(90_000, 300_000)
   const projects = ['web', 'api', 'docs'].slice(0, chance.between(1, 4))
   const hosts = hostsOf(chance)
+  const there = [...new Set(hosts.map(({architecture}) => architecture))]
+  const company = {projects, there, longestStepMs: chance.pick([3_000, 15_000, 60_000]) ?? 0}
   const kinds = chance.sample(faultNames, chance.number() * 0.5)
   const count = kinds.length === 0 ? 0 : chance.between(1, Math.ceil(lengthMs / 8_000))
   return {
@@ -48,7 +50,7 @@ export const characterOf = (chance: Chance): Character => {
     projects,
     clients: Array.from({length: chance.between(3, 22)}, (_, number) => ({
       atMs: chance.between(5_000, lengthMs),
-      plan: clientOf(chance, `c${number + 1}`, projects, [...new Set(hosts.map(({architecture}) => architecture))]),
+      plan: clientOf(chance, `c${number + 1}`, company),
     })),
     faults: Array.from({length: count}, () => ({
       atMs: chance.between(5_000, lengthMs),
@@ -65,12 +67,13 @@ const hostsOf = (chance: Chance): readonly HostSpec[] =>
     policy: agentPolicy,
   }))
 
-const clientOf = (
-  chance: Chance,
-  name: string,
-  projects: readonly string[],
-  there: readonly Architecture[],
-): ClientPlan => {
+type Company = {
+  readonly projects: readonly string[]
+  readonly there: readonly Architecture[]
+  readonly longestStepMs: number
+}
+
+const clientOf = (chance: Chance, name: string, {projects, there, longestStepMs}: Company): ClientPlan => {
   const project = chance.pick(projects) as string
   const isTrusted = chance.happens(0.85)
   const token = `${project} ${isTrusted ? 'main' : 'forks'}`
@@ -89,9 +92,10 @@ const clientOf = (
     project,
     architectures: chance.happens(0.95) ? wanted.filter((each) => there.includes(each)) : wanted,
     trust: by.trust,
-    steps: stepsOf(chance, project),
+    steps: stepsOf(chance, project, longestStepMs),
     end: end ?? 'succeeds',
     habit: chance.happens(0.7) ? 'watches' : 'polls',
+    isHasty: chance.happens(0.1),
     clings: chance.happens(0.1),
     returns: chance.happens(0.2),
     leavesAfterMs: chance.happens(0.15) ? chance.skewed(1, 60_000) : null,
@@ -100,8 +104,8 @@ const clientOf = (
 }
 
 /** The first steps of a project rarely change, the last ones mostly. */
-const stepsOf = (chance: Chance, project: string) =>
+const stepsOf = (chance: Chance, project: string, longestMs: number) =>
   Array.from({length: chance.between(1, 5)}, (_, place) => ({
     name: `${project} ${place} ${chance.happens(0.2 * (place + 1)) ? chance.name(3) : 'same'}`,
-    ms: chance.skewed(10, 15_000),
+    ms: chance.skewed(10, longestMs),
   }))

@@ -22,6 +22,8 @@ export type ClientPlan = {
   readonly end: FakeSolve['end']
   /** It watches a stream, or asks now and then and says that it still waits. */
   readonly habit: 'watches' | 'polls'
+  /** It says that it is done before it is. */
+  readonly isHasty: boolean
   /** It keeps its connection when its build has ended. */
   readonly clings: boolean
   /** It tries later whether what it was given still opens something. */
@@ -217,7 +219,8 @@ export class Client {
   /** Until it is heard, as `hearth build` does. */
   async #finish(id: BuildId): Promise<void> {
     const {name, by} = this.plan
-    await this.life.awaits(Promise.all(this.#begun.values()))
+    if (this.plan.isHasty) await this.life.pass('wait', this.#deps.ground.chance.clients.skewed(1, 5_000))
+    else await this.life.awaits(Promise.all(this.#begun.values()))
     this.#note({type: 'finishes', build: id})
     let isHeard = false
     while (!isHeard && !this.isOver) {

@@ -12,6 +12,7 @@ export type Side = {
 export type End = 0 | 1
 type Frame = {readonly text: string} | {readonly fin: string}
 
+const lateChance = 0.5
 const pingMs = 5_000
 const otherOf = (end: End): End => (end === 0 ? 1 : 0)
 
@@ -84,18 +85,23 @@ export class Connection {
     const [a, b] = this.places
     if (this.#network.isCut(a, b) || this.#held[from].length > 0) return void this.#held[from].push(frame)
     const to = otherOf(from)
-    if (!this.#isOpen[to]) {
-      if ('text' in frame && this.#isOpen[from]) this.#end(from, 'connection reset by peer')
-      return
-    }
-    if ('fin' in frame) this.#end(to, frame.fin)
+    if (!this.#isOpen[to]) this.#arriveLate(from, frame)
+    else if ('fin' in frame) this.#end(to, frame.fin)
     else this.#deliver(to, frame.text)
+  }
+
+  /** A side that closed may still hear what was on its way, as `ws` does until the other side has closed too; or it is gone. */
+  #arriveLate(from: End, frame: Frame): void {
+    if (!('text' in frame) || !this.#isOpen[from]) return
+    const to = otherOf(from)
+    if (this.#sides[to].isAwake() && this.#network.random.number() < lateChance) this.#deliver(to, frame.text)
+    else this.#end(from, 'connection reset by peer')
   }
 
   #deliver(to: End, text: string): void {
     const {random, weather} = this.#network
     const isRepeated = random.number() < weather.repeated && !text.startsWith('{"type":"hello"')
-    for (let time = 0; time <= Number(isRepeated) && this.#isOpen[to]; time++) this.#sides[to].onFrame(text)
+    for (let time = 0; time <= Number(isRepeated); time++) this.#sides[to].onFrame(text)
   }
 
   #ping(): void {

@@ -69,6 +69,7 @@ const replaceStore = (disk: FakeStoreDisk, event: WorldEvent, {fleet, note}: Vic
 const strikes = {
   agentDies: onHost((host, {chance}) => host.life?.dieIn(chance.skewed(1, 400))),
   agentIsReplaced: onHost((host) => host.stop()),
+  agentLosesJournal: onHost((host) => host.loseJournal()),
   agentFreezes: onHost((host, victims) => freeze(host.spec.place, host.life, 120_000, victims)),
   hostLosesPower: onHost((host, {chance, later}) => {
     host.powerOff()
@@ -105,7 +106,8 @@ const strikes = {
   },
   fleetLosesStore: (victims) => replaceStore(new FakeStoreDisk(), {type: 'storeLost'}, victims),
   fleetRestoresBackup: (victims) => {
-    const number = victims.chance.between(0, victims.backups.length)
+    const {length} = victims.backups
+    const number = victims.chance.happens(0.6) ? length - 1 : victims.chance.between(0, length)
     const backup = victims.backups[number]
     if (backup) replaceStore(backup.copy(), {type: 'storeRestored', backup: number}, victims)
   },

@@ -138,6 +138,12 @@ export class HostPlace {
     this.#note({type: 'powerBack'})
     this.start()
   }
+  /** The agent dies, and someone removes its state directory's database before the next one starts. */
+  loseJournal(): void {
+    this.#life?.die('its journal is removed')
+    this.#note({type: 'journalLost'})
+    this.#journal = new JournalDisk()
+  }
   /** Another machine in its place: same name, empty disks. Only without power. */
   wipe(): void {
     this.#note({type: 'wiped'})

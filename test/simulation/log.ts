@@ -24,7 +24,18 @@ export type ClientEvent =
 
 /** What nobody in it decides: faults, what operators do, and what is counted when the world has come to rest. */
 export type WorldEvent =
-  | {readonly type: 'started' | 'froze' | 'thawed' | 'powerLost' | 'powerBack' | 'wiped' | 'storeLost' | 'healed'}
+  | {
+      readonly type:
+        | 'started'
+        | 'froze'
+        | 'thawed'
+        | 'powerLost'
+        | 'powerBack'
+        | 'wiped'
+        | 'journalLost'
+        | 'storeLost'
+        | 'healed'
+    }
   | {readonly type: 'died'; readonly at: string}
   | {readonly type: 'failed'; readonly error: string}
   | {readonly type: 'fault'; readonly name: string}

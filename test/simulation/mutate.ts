@@ -1,6 +1,6 @@
 import {registerHooks} from 'node:module'
 import {fileURLToPath} from 'node:url'
-import {mutations} from './mutations.ts'
+import {type Edit, mutations} from './mutations.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -8,14 +8,17 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 export const mutate = (name: string): void => {
   const mutation = mutations.find((each) => each.name === name)
   if (!mutation) throw new Error(`there is no mutation ${name}: ${mutations.map((each) => each.name).join(', ')}`)
-  const {file, from, to} = mutation
   registerHooks({
     load: (url, context, nextLoad) => {
       const loaded = nextLoad(url, context)
-      if (url.split('?')[0] !== `file://${root}${file}`) return loaded
-      const source = Buffer.from(loaded.source as Uint8Array).toString()
-      if (source.split(from).length !== 2) throw new Error(`${file} no longer holds, just once: ${from}`)
-      return {...loaded, source: source.replace(from, () => to)}
+      const edits = mutation.edits.filter(({file}) => url.split('?')[0] === `file://${root}${file}`)
+      if (edits.length === 0) return loaded
+      return {...loaded, source: edits.reduce(apply, Buffer.from(loaded.source as Uint8Array).toString())}
     },
   })
+}
+
+const apply = (source: string, {file, from, to}: Edit): string => {
+  if (source.split(from).length !== 2) throw new Error(`${file} no longer holds, just once: ${from}`)
+  return source.replace(from, () => to)
 }

@@ -1,16 +1,237 @@
-/** A guard that is taken out of the cores. `promise`: what is then broken. */
-export type Mutation = {
-  readonly name: string
-  readonly file: string
-  readonly from: string
-  readonly to: string
-}
+/** A guard that is taken out: each `from` stands just once in its file. */
+export type Mutation = {readonly name: string; readonly edits: readonly Edit[]}
+export type Edit = {readonly file: string; readonly from: string; readonly to: string}
+
+const edit = (file: string, from: string, to: string): Edit => ({file, from, to})
+const plan = 'agent/src/reconcile/plan.ts'
+const executor = 'agent/src/builder/executor.ts'
+const exit = 'agent/src/builder/exit.ts'
+const lease = 'agent/src/builder/lease.ts'
+const journal = 'agent/src/store/journal.ts'
+const place = 'fleet/src/scheduler/place.ts'
+const grant = 'fleet/src/scheduler/grant.ts'
+const observed = 'fleet/src/hosts/observed.ts'
+const builds = 'fleet/src/builds/builds.ts'
+const release = 'fleet/src/volumes/release.ts'
+const decide = 'fleet/src/volumes/decide.ts'
 
 export const mutations: readonly Mutation[] = [
+  // on the host
   {
-    name: 'epoch-test',
-    file: 'agent/src/builder/executor.ts',
-    from: 'if (!journal.claimEpoch(',
-    to: 'if (false && !journal.claimEpoch(',
+    name: 'an epoch that is over is not refused',
+    edits: [edit(executor, 'if (!journal.claimEpoch(', 'if (false && !journal.claimEpoch(')],
+  },
+  {
+    name: 'an epoch outlives the boot of its host',
+    edits: [edit('agent/src/agent.ts', 'bootId: identity.bootId', "bootId: ''")],
+  },
+  {
+    name: 'a builder ends because the list lacks it',
+    edits: [
+      edit(plan, '(!row.listed && (idle.get(row.builder)?.forMs ?? 0) >= policy.unclaimedAfterMs)', '!row.listed'),
+    ],
+  },
+  {
+    name: 'a build ends because the list lacks its lease',
+    edits: [edit(plan, 'connections > 0 ? null : {type', 'connections > 9 ? null : {type')],
+  },
+  {
+    name: 'a dirty stop is sealed',
+    edits: [edit(exit, 'return missing.length === 0 ?', 'return missing.length < 9 ?')],
+  },
+  {
+    name: 'a stop without a last word is sealed',
+    edits: [
+      edit(
+        exit,
+        "if (!exit) return {clean: false, reason: row.fault?.message ?? 'its",
+        "if (!exit) return {clean: true, reason: row.fault?.message ?? 'its",
+      ),
+    ],
+  },
+  {
+    name: 'a copy is released before it is detached',
+    edits: [
+      edit(
+        plan,
+        'if (row.attachIntended && !row.detached) return',
+        'if (row.attachIntended && !row.detached && false) return',
+      ),
+    ],
+  },
+  {
+    name: 'a copy is attached while another builder holds it',
+    edits: [edit(plan, 'if (holdersOf(row.desired.copy, input, row.builder).length > 0) return null', '')],
+  },
+  {
+    name: 'a start is not written down before it is made',
+    edits: [edit(executor, 'journal.update(builder, {startIntended: true})', '')],
+  },
+  {
+    name: 'a builder that another agent started is not adopted',
+    edits: [edit(plan, ": {type: 'adopt'}", ": {type: 'start'}")],
+  },
+  {
+    name: 'connections stay open after the end of a lease',
+    edits: [edit(lease, '  await runtime.closeConnections(builder, signal)\n  await keepLog', '  await keepLog')],
+  },
+  {
+    name: 'records of one lease are left for the next',
+    edits: [edit(lease, '  await runtime.forgetRecords(builder, signal)\n', '')],
+  },
+  {
+    name: 'a build that runs is not waited for when its client says that it is done',
+    edits: [edit(lease, 'return records.active === 0 || insist ? records : null', 'return records')],
+  },
+  {
+    name: 'an older desired state is applied',
+    edits: [edit(journal, 'if (applied && (term < applied.term', 'if (false && applied && (term < applied.term')],
+  },
+  {
+    name: 'a release is forgotten before the fleet has heard of it',
+    edits: [edit(plan, "return row.listed ? null : {type: 'forget'}", "return {type: 'forget'}")],
+  },
+  {
+    name: 'an outcome is forgotten before the fleet has heard of it',
+    edits: [edit(journal, 'row.outcomes.filter(({lease}) => lease === desired.lease?.lease)', '[]')],
+  },
+  {
+    name: 'a client is gone as soon as it is not connected',
+    edits: [edit(plan, 'forMs >= (everConnected ? policy.clientGoneMs : policy.clientNeverSeenMs)', 'true')],
+  },
+  {
+    name: 'orphans are left alone',
+    edits: [edit(plan, '  ...orphans(input),\n', '')],
+  },
+  // in the fleet
+  {
+    name: 'a builder is leased twice',
+    edits: [
+      edit('fleet/src/scheduler/schedule.ts', "core.links.isBusy(builder) ? 'busy' : 'idle'", "'idle'"),
+      edit(
+        grant,
+        "if (!builder || builder.lease || builder.want !== 'ready') return",
+        "if (!builder || builder.want !== 'ready') return",
+      ),
+    ],
+  },
+  {
+    name: 'a build has the outcome that its client says',
+    edits: [
+      edit(
+        builds,
+        '    await change.putLease({...lease, finishing: true})',
+        "    await endLease(change, lease, 'outcome', {outcome: 'succeeded', reason: null})",
+      ),
+      edit(builds, "import {cancelLease} from './lease.ts'", "import {cancelLease, endLease} from './lease.ts'"),
+    ],
+  },
+  {
+    name: 'the same key makes another build',
+    edits: [edit(builds, 'if (known) return known.id', '')],
+  },
+  {
+    name: 'a copy that was released dirty is free',
+    edits: [
+      edit(
+        release,
+        'if (clean && !builder.failed && generation !== null && generation === builder.seal) {',
+        'if (builder.seal !== null) {',
+      ),
+      edit(release, 'seal: generation}', 'seal: builder.seal}'),
+    ],
+  },
+  {
+    name: 'an abandoned copy is used again',
+    edits: [edit(decide, "copy.state === 'free' && copy.host", "copy.state !== 'deleting' && copy.host")],
+  },
+  {
+    name: 'the epoch of a copy does not grow',
+    edits: [edit(grant, 'epoch: (copy.epoch + 1) as Epoch', 'epoch: 1 as Epoch')],
+  },
+  {
+    name: 'a cordoned host gets builds',
+    edits: [edit('fleet/src/scheduler/explain.ts', "return schedulable ? null : 'cordoned'", 'return null')],
+  },
+  {
+    name: 'a lease ends twice',
+    edits: [
+      edit(
+        'fleet/src/builds/transition.ts',
+        'retry: null, giveUp: null, cancel: null},\n}',
+        "retry: null, giveUp: ['ended', 'record'], cancel: ['ended', 'record']},\n}",
+      ),
+    ],
+  },
+  {
+    name: 'a cache from before a reset becomes the head',
+    edits: [
+      edit(decide, 'if (volume.line !== builder.line)', 'if (false)'),
+      edit(decide, 'if (volume.head === builder.headAtStart)', 'if (true)'),
+    ],
+  },
+  {
+    name: 'an untrusted build changes the cache',
+    edits: [
+      edit(release, "if (builder.trust === 'untrusted')", 'if (false)'),
+      edit(grant, "seal: trust === 'trusted' ?", 'seal: true ?'),
+    ],
+  },
+  {
+    name: 'builders of an earlier fleet take no slots',
+    edits: [edit(place, 'known.slots - known.foreign - this', 'known.slots - this')],
+  },
+  {
+    name: 'a builder that ends takes no slot any more',
+    edits: [
+      edit(
+        place,
+        'this.buildersOn(host).length) : 0',
+        "this.buildersOn(host).filter(({use}) => use !== 'terminating').length) : 0",
+      ),
+    ],
+  },
+  {
+    name: 'a builder that its host has lost stays on record',
+    edits: [
+      edit('fleet/src/hosts/agents.ts', '    await loseForgotten(change, agent.host, hello.builders, bootId)\n', ''),
+    ],
+  },
+  {
+    name: 'a lease that the store does not know makes no builder busy',
+    edits: [edit('fleet/src/hosts/links.ts', 'lease !== null || this.report(host).serving.has(id)', 'lease !== null')],
+  },
+  {
+    name: 'a host has a say about what was placed elsewhere',
+    edits: [
+      edit(observed, 'if (lease && lease.builder === seen.builder) await takeOutcome', 'if (lease) await takeOutcome'),
+    ],
+  },
+  {
+    name: 'an agent that is ahead of the store is not outranked',
+    edits: [edit('fleet/src/hosts/agents.ts', '    await outrank(change, agent.host, message)\n', '')],
+  },
+  {
+    name: 'what is decided is told before it is committed',
+    edits: [
+      edit(
+        'fleet/src/act.ts',
+        'tx.afterCommit(() => publish(change, messages, settled))',
+        'publish(change, messages, settled)',
+      ),
+    ],
+  },
+  {
+    name: 'deadlines are computed from the clock on the wall',
+    edits: [
+      edit('fleet/src/change.ts', 'this.now = core.clock.monotonic()', 'this.now = core.clock.now()'),
+      edit('fleet/src/core.ts', 'new Links(clock.monotonic(),', 'new Links(clock.now(),'),
+    ],
+  },
+  {
+    name: 'a drain does not wait for its deadline',
+    edits: [
+      edit('fleet/src/hosts/drain.ts', 'if (leftMs === 0 && lease.cancel === null)', 'if (lease.cancel === null)'),
+    ],
   },
 ]

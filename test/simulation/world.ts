@@ -13,7 +13,7 @@ import {calm, Network} from './network.ts'
 import {countSlots, openBuilds, tidyUp} from './operator.ts'
 import {VirtualTime} from './time.ts'
 
-const backupEveryMs = 30_000
+const backupEveryMs = 15_000
 /** Long enough for all that only time ends: a builder without a fleet, an abandoned copy, a client that nobody heard. */
 const mostRestMs = 900_000
 const tidyEveryMs = 30_000

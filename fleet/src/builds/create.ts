@@ -21,7 +21,8 @@ export const createBuild = async (core: Core, request: CreateBuild, by: Principa
     await change.tx.builds.put(build)
     for (const architecture of request.architectures)
       await change.putLease(newLease(change, build, architecture, trustOf(request, by)))
-    change.event({type: 'buildCreated', build: build.id, project: project.id, architectures: request.architectures})
+    const {architectures} = request
+    change.event({type: 'buildCreated', build: build.id, key, project: project.id, architectures})
     return build.id
   })
   return await showBuild(core, id, by)

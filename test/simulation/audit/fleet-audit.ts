@@ -5,6 +5,7 @@ type View = {
   readonly holders: Map<string, string>
   readonly spoilt: Set<string>
   readonly closedHosts: Set<string>
+  readonly keys: Set<string>
   readonly ended: Set<string>
   readonly servedBy: Map<string, string>
   readonly copies: Map<string, string>
@@ -19,6 +20,7 @@ const nothing = (): View => ({
   holders: new Map(),
   spoilt: new Set(),
   closedHosts: new Set(),
+  keys: new Set(),
   ended: new Set(),
   servedBy: new Map(),
   copies: new Map(),
@@ -91,6 +93,10 @@ export class FleetAudit {
         if (generation === null) return void resets.set(volume, this.#view.count++)
         const grantedAt = grants.get(`${copy} ${epoch}`) ?? -1
         this.#claim(grantedAt > (resets.get(volume) ?? -1), 'I6', 'nothing from before a reset becomes the head')
+      },
+      buildCreated: ({key}) => {
+        this.#claim(!this.#view.keys.has(key), 'I2', 'the same key is the same build')
+        this.#view.keys.add(key)
       },
       leasePlaced: ({host, builder, lease, build}) => {
         const {closedHosts, servedBy, ended} = this.#view

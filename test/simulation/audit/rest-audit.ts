@@ -14,6 +14,8 @@ export class RestAudit {
   /** All that was made, and where. */
   readonly #made = new Map<string, string>()
   readonly #places = new Map<string, string>()
+  /** There, builders may run for a moment of which neither agent nor fleet knows. */
+  readonly #withoutJournal = new Set<string>()
   readonly #holders = new Map<string, string>()
   /** Made for a fleet that forgot it, or on a host that was removed: kept, and reported. */
   readonly #excused = new Set<string>()
@@ -44,7 +46,7 @@ export class RestAudit {
       launched: ({builder}, {place}) => {
         const running = this.#runningOn(place).add(builder)
         const isRoom = running.size <= (this.#slots.get(place) ?? 0)
-        this.#claim(isRoom, 'I5', 'no more builders run on a host than it has slots')
+        this.#claim(isRoom || this.#withoutJournal.has(place), 'I5', 'no more builders run on a host than it has slots')
       },
       ended: ({builder}, {place}) => void this.#runningOn(place).delete(builder),
     },
@@ -55,6 +57,10 @@ export class RestAudit {
           'I11',
           'no program ends by itself',
         ),
+      journalLost: (_event, {place}) => {
+        this.#withoutJournal.add(place)
+        this.#excuseAt(place)
+      },
       storeLost: () => this.#excuseUnknown(),
       storeRestored: () => this.#excuseUnknown(),
       counted: ({slots, held}, {place}) => {
@@ -78,15 +84,17 @@ export class RestAudit {
     },
     fleet: {
       hostConnected: ({host, bootId}) => void this.#places.set(host, placeOfBoot(bootId)),
-      hostRemoved: ({host}) => {
-        for (const [id, place] of this.#made) if (place === this.#places.get(host)) this.#excused.add(id)
-      },
+      hostRemoved: ({host}) => this.#excuseAt(this.#places.get(host) ?? ''),
     },
   }
 
   #make(copy: string, place: string): void {
     this.#made.set(copy, place)
     if (!this.#fleet.isKnown(copy)) this.#excused.add(copy)
+  }
+
+  #excuseAt(place: string): void {
+    for (const [id, at] of this.#made) if (at === place) this.#excused.add(id)
   }
 
   #excuseUnknown(): void {
