@@ -54,6 +54,20 @@ describe('a build', () => {
     expect(agent.serving(second.id)?.wanted.epoch).toBe(2)
   })
 
+  test('whose warm builder fails before it was ready is placed on another, not on the same again', async () => {
+    await start()
+    const agent = world.agent()
+    agent.end((await world.build('web')).id)
+    await world.settle()
+    const {id} = await world.fleet.createBuild(world.request('web'), admin)
+    agent.work() // the lease opens, and ends, and its host says both at once
+    const failed = agent.serving(id)?.wanted.builder
+    agent.end(id, 'infrastructure')
+    await world.settle()
+    expect(lease(await world.show(id)).state).toBe('ready')
+    expect(agent.serving(id)?.wanted.builder).not.toBe(failed)
+  })
+
   test('that is made twice with one key is one build', async () => {
     await start()
     const request = world.request('web')

@@ -71,7 +71,10 @@ const takeOutcome = async (
   {state, reason, steps, failedStep, buildMs, exportMs}: ObservedBuilder['outcomes'][number],
 ) => {
   if (lease.state === 'placed' && state === 'infrastructure') {
-    return await loseLease(change, lease, reason ?? 'its builder did not become ready')
+    const why = reason ?? 'its builder did not become ready'
+    const builder = await change.tx.builders.get(seen.builder)
+    if (builder) await terminateBuilder(change, builder, why) // placed on it again, the lease would have ended there already
+    return await loseLease(change, lease, why)
   }
   const build = buildMs === null ? {} : {build: buildMs}
   await endLease(change, lease, 'outcome', {
