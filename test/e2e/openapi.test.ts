@@ -79,6 +79,7 @@ describe.skipIf(unprivileged())('the API of a Hearth that has built', () => {
     await tryHost(ask)
     expect(missing(document, asked)).toEqual(
       [
+        'POST /agent/v1/drain',
         'POST /agent/v1/join',
         'POST /agent/v1/renew',
         'PUT /agent/v1/builds/{id}/logs/{architecture}',
