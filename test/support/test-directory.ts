@@ -1,6 +1,7 @@
 import {mkdtemp, readdir, readFile, realpath, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {signalProcess} from '@hearth/agent/host/cgroup'
 import {deviceHolders} from '@hearth/agent/host/device-holders'
 import {type LoopDevice, listLoopDevices} from '@hearth/agent/host/loop'
 import {type Mount, readMounts} from '@hearth/agent/host/mountinfo'
@@ -56,7 +57,7 @@ class LeftoverError extends Error {
 }
 
 const removeAll = async (path: string, patienceMs: number): Promise<void> => {
-  for (const pid of await programsOf(path)) process.kill(pid, 'SIGKILL')
+  for (const pid of await programsOf(path)) signalProcess(pid, 'SIGKILL') // one may have ended meanwhile
   const deadline = performance.now() + patienceMs
   await removeHearthRemains(path, AbortSignal.timeout(patienceMs))
   for (;;) {
