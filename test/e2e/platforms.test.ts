@@ -1,12 +1,10 @@
-import {architectureOf} from '@hearth/agent/host/facts'
 import type {Build} from '@hearth/proto/api'
 import {describe, expect, it} from 'vitest'
-import {lastBuild, makeContext} from '../support/hearth.ts'
+import {architecture as here, lastBuild, makeContext} from '../support/hearth.ts'
 import {unprivileged} from '../support/privileged.ts'
 import {sharedHearth} from '../support/shared-hearth.ts'
 
 // There is one host, and it is what this machine is: the other architecture is one that no host has.
-const here = architectureOf(process.arch)
 const elsewhere = here === 'amd64' ? 'arm64' : 'amd64'
 
 describe.skipIf(unprivileged())('a build for several platforms', () => {

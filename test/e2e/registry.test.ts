@@ -2,7 +2,7 @@ import {createHash} from 'node:crypto'
 import {mkdir, readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {afterEach, beforeAll, beforeEach, describe, expect, it} from 'vitest'
-import {bringUp, hearthIn, makeContext} from '../support/hearth.ts'
+import {architecture, bringUp, hearthIn, makeContext} from '../support/hearth.ts'
 import {unprivileged} from '../support/privileged.ts'
 import {type Registry, registryUser, startRegistry} from '../support/registry.ts'
 import {sharedHearth} from '../support/shared-hearth.ts'
@@ -45,7 +45,7 @@ describe.skipIf(unprivileged())('hearth build --push', () => {
     for (const manifest of [...manifests, await closed.get('app/manifests/2')])
       expect(digestOf(manifest)).toBe(metadata['containerimage.digest'])
     const {config: image} = JSON.parse(manifests[0] ?? '') as {config: {digest: string}}
-    expect(JSON.parse(await open.get(`app/blobs/${image.digest}`))).toMatchObject({os: 'linux', architecture: 'amd64'})
+    expect(JSON.parse(await open.get(`app/blobs/${image.digest}`))).toMatchObject({os: 'linux', architecture})
   })
 
   it('says why a push was refused, and what to do', async () => {

@@ -3,8 +3,8 @@ import {createReadStream} from 'node:fs'
 import {mkdir, readdir, readFile, stat, symlink, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {pipeline} from 'node:stream/promises'
-import {architectureOf} from '@hearth/agent/host/facts'
 import {run} from '@hearth/agent/host/run'
+import {architecture} from './hearth.ts'
 import type {TestDirectory} from './test-directory.ts'
 
 // The Debian image that set-up makes by debootstrap (scripts/setup/base.sh), as an OCI layout, and packages to install on it.
@@ -26,7 +26,7 @@ export const makeDebianLayout = async (directory: TestDirectory): Promise<string
     return {digest: `sha256:${digest}`, size: text.length}
   }
   const config = await put({
-    architecture: architectureOf(process.arch),
+    architecture,
     os: 'linux',
     config: {Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'], Cmd: ['bash']},
     rootfs: {type: 'layers', diff_ids: [`sha256:${layer}`]},

@@ -1,5 +1,6 @@
 import {copyFile, mkdir, readdir, readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {architectureOf} from '@hearth/agent/host/facts'
 import type {Build, Host} from '@hearth/proto/api'
 import type {BuilderId} from '@hearth/proto/ids'
 import {type Ended, type Started, type Surroundings, startProgram} from './program.ts'
@@ -8,6 +9,9 @@ import type {TestDirectory} from './test-directory.ts'
 // Drives the bundled programs as a user would, each test in a state directory and with a profile of its own.
 
 const root = join(import.meta.dirname, '../..')
+/** What this machine is, and so the only host of a test's Hearth. */
+export const architecture = architectureOf(process.arch)
+
 export type Hearth = {
   readonly stateDir: string
   run(...args: readonly string[]): Promise<Ended>
