@@ -18,7 +18,8 @@ join() {
     echo 0 >"$group/cgroup.procs" || exit 70
   done
   # when the host itself is out of memory: any step before the daemon that holds the cache (runc.sh sets steps back)
-  echo "$HEARTH_OOM_SCORE" >/proc/self/oom_score_adj
+  # (in some containers no one may lower it, and that is all that changes)
+  echo "$HEARTH_OOM_SCORE" 2>/dev/null >/proc/self/oom_score_adj || :
   exec "$@"
 }
 

@@ -13,7 +13,7 @@ import type {Run} from '../host/run.ts'
 import {type DirectoryWatch, watchDirectory} from '../host/watch.ts'
 import {dropLateMounts} from './late-mounts.ts'
 import type {BuilderIdentity} from './real-certificates.ts'
-import {type BuilderRecord, lastLines, writeRecord, writeSecret} from './real-record.ts'
+import {type BuilderRecord, lastLines, readExit, writeRecord, writeSecret} from './real-record.ts'
 import {type BuilderSpec, BuilderStartError, type StartedBuilder} from './runtime.ts'
 import {unneededMounts} from './unneeded-mounts.ts'
 
@@ -127,8 +127,9 @@ const untilReady = async ({deps, watch, pid, ended, began}: Waiting, signal: Abo
   const both = AbortSignal.any([signal, over.signal])
   const died = ended.then(async (how) => {
     if (over.signal.aborted) return await new Promise<never>(() => undefined)
-    const said = lastLines(deps.directory, 5)
-    throw new BuilderStartError(`buildkitd did not start (${how})${said ? `: ${said}` : ''}`)
+    const last = readExit(deps.directory)?.said || how
+    const said = lastLines(deps.directory, 3).replaceAll('\n', ' | ')
+    throw new BuilderStartError(`buildkitd did not start (${last})${said ? `: ${said}` : ''}`)
   })
   const ready = async (): Promise<number> => {
     await watch.appears('mounted', both)
