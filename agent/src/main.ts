@@ -126,15 +126,7 @@ const readConfig = async (flags: RunFlags | DrainFlags): Promise<AgentConfig> =>
 }
 
 /** YAML is loaded only where there is a file. */
-const readYaml = async (path: string): Promise<unknown> => {
-  const {parse} = await import('yaml')
-  try {
-    return parse(readFileSync(path, 'utf8'))
-  } catch (cause) {
-    const why = (cause as Error).message.split('\n', 1)[0]?.replace(/:$/, '')
-    throw new ConfigError(`${path} can't be read: ${why}`, {cause})
-  }
-}
+const readYaml = async (path: string): Promise<unknown> => (await import('./real-yaml-file.ts')).readYamlFile(path)
 
 /** HEARTH_<NAME>, what set-up made beside the bundle, or PATH; else the bare name, which the check then reports as missing. */
 const findTool = (name: string): string => {

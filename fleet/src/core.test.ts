@@ -323,6 +323,29 @@ describe('a builder', () => {
     expect(lease(after).cache).toMatchObject({from: 2, rolledBack: false, why: null})
   })
 
+  test('that did not start on a full disk costs no generation; the build waits for room, and is told', async () => {
+    await start({policy: {warmIdleMs: 0}})
+    const agent = world.agent()
+    const first = await world.builds('web')
+    agent.startFault = {code: 'disk-full', message: 'the disk of its host is full'}
+    const failed = await world.build('web')
+    expect(failed).toMatchObject({state: 'infrastructure', reason: 'the disk of its host is full'})
+    agent.startFault = null
+    agent.diskFreeBytes = 100e6
+    await agent.report(world.fleet)
+    const waits = await world.build('web')
+    expect(lease(waits)).toMatchObject({
+      state: 'queued',
+      waiting: {why: expect.stringContaining('the disk of host h1 is full')},
+    })
+    agent.diskFreeBytes = 50e9
+    await agent.report(world.fleet)
+    await world.settle()
+    const served = await world.show(waits.id)
+    expect(lease(served)).toMatchObject({state: 'ready', cache: {from: 1}})
+    expect(agent.contentFor(served.id)).toEqual([first.id])
+  })
+
   test('that is not released cleanly is not kept where the disk is full', async () => {
     await start({policy: {warmIdleMs: 0, keepAbandonedMs: 60_000}})
     const agent = world.agent()

@@ -14,6 +14,8 @@ export const architecture = architectureOf(process.arch)
 
 export type Hearth = {
   readonly stateDir: string
+  /** Where its programs look for fleet.yaml and agent.yaml; there is none unless the test makes it. */
+  readonly configDir: string
   run(...args: readonly string[]): Promise<Ended>
   start(...args: readonly string[]): Started
   json<T>(...args: readonly string[]): Promise<T>
@@ -30,6 +32,7 @@ export const hearthIn = (directory: TestDirectory, name = ''): Hearth =>
       ...process.env,
       ...directory.environment,
       XDG_CONFIG_HOME: join(directory.path, `${name}config`),
+      HEARTH_CONFIG_DIR: join(directory.path, `${name}etc`),
     },
   })
 
@@ -39,6 +42,7 @@ const hearthOf = (stateDir: string, surroundings: Surroundings): Hearth => {
   const run = (...args: readonly string[]) => start(...args).ended
   return {
     stateDir,
+    configDir: String(surroundings.environment?.['HEARTH_CONFIG_DIR']),
     program,
     start,
     run,

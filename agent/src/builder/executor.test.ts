@@ -21,6 +21,7 @@ import {FakeDisk} from '../volume/fake-disk.ts'
 import {execute} from './executor.ts'
 import {createFakeRuntime} from './fake.ts'
 import {FakeBuilders} from './fake-builders.ts'
+import {BuilderStartError} from './runtime.ts'
 
 const signal = new AbortController().signal
 const builder = 'b-1' as BuilderId
@@ -184,6 +185,13 @@ describe('execute', () => {
     expect(row()).toMatchObject({lease: null, tidyDue: true})
     expect((await runtime().records(builder, signal)).records).toEqual([])
     expect(journal.nextLog()).toMatchObject({lease, text: expect.stringContaining('r-1')})
+  })
+
+  it('blames the disk, not the copy, where a builder does not start on a full one', async () => {
+    full = 'the disk of its host is full'
+    failAt('start:half', new BuilderStartError('buildkitd did not start'))
+    await start()
+    expect(row().fault).toEqual({code: 'disk-full', message: `${full} (buildkitd did not start)`})
   })
 
   it('does not blame a build that failed on a full disk', async () => {

@@ -55,10 +55,21 @@ export const execute = async (
   } catch (error) {
     if (signal.aborted || !(error instanceof Error)) throw error
     const {change, again} = afterFailure(action.type, error, attempt)
-    if (change) journal.update(builder, change)
+    if (change) journal.update(builder, {...change, ...(await blameDisk(change, builder, deps))})
     if (again) throw error
     log.warn({builder, action: action.type, err: error}, 'builder failed')
   }
+}
+
+/** What fails on a full disk fails for that: neither its copy nor the generation is bad. */
+const blameDisk = async (
+  {fault}: Partial<JournalBuilder>,
+  builder: BuilderId,
+  {diskFull}: ExecutorDeps,
+): Promise<Pick<JournalBuilder, 'fault'> | null> => {
+  if (!fault || fault.code === 'stuck') return null
+  const full = await diskFull(builder)
+  return full === null ? null : {fault: {code: 'disk-full', message: `${full} (${fault.message})`}}
 }
 
 const second = 1000

@@ -27,7 +27,7 @@ export const endLease: Execute<'endLease'> = async ({force, clientGone}, on, dep
   if (answers && !records) return // still building: the client's word was early
   const builderFailed = !answers && cancelled === null
   const end = {...lease, records, force: cancelled ?? force, clientGone, builderFailed}
-  const outcome = outcomeOf({...end, diskFull: isDoubtful(records) ? await deps.diskFull(builder) : null})
+  const outcome = outcomeOf({...end, diskFull: records ? await deps.diskFull(builder) : null})
   const refs = records?.records.map(({ref}) => ref) ?? []
   journal.update(builder, {lease: {...lease, ended: {refs}}, outcomes: [...outcomes, outcome]})
 }
@@ -40,12 +40,6 @@ export const closeLease: Execute<'closeLease'> = async (_action, on, deps, signa
   await keepLog(on.row, deps, signal)
   await runtime.forgetRecords(builder, signal)
   journal.update(builder, {lease: null, tidyDue: true})
-}
-
-/** A full disk may have made it so: a build that failed, and one that succeeded without a step, as it could not record any. */
-const isDoubtful = (records: BuildRecords | null): boolean => {
-  const record = records?.records.at(-1)
-  return record?.state === 'failed' || (record?.state === 'succeeded' && record.steps.total === 0)
 }
 
 /** One with a fault is not asked: it may be what does not answer. Its stop ends all connections. */

@@ -30,11 +30,17 @@ describe('outcomeOf', () => {
     expect(outcomeOf({...end, force: 'hearth cancel'})).toMatchObject({state: 'succeeded'})
   })
 
-  it('does not blame a build for a full disk', () => {
+  it('neither blames a build for a full disk nor vouches for what it made there', () => {
     const failed = {active: 0, records: [{...record, state: 'failed' as const, reason: 'no space left on device'}]}
     expect(outcomeOf({...end, records: failed})).toMatchObject({state: 'failed', reason: 'no space left on device'})
     const full = {...end, diskFull: 'the disk is full'}
-    expect(outcomeOf({...full, records: failed})).toMatchObject({state: 'infrastructure', reason: 'the disk is full'})
+    const cancelled = {active: 0, records: [{...record, state: 'cancelled' as const}]}
+    for (const records of [failed, end.records])
+      expect(outcomeOf({...full, records})).toMatchObject({state: 'infrastructure', reason: 'the disk is full'})
+    expect(outcomeOf({...full, records: cancelled})).toMatchObject({state: 'cancelled'})
+    const none = {active: 0, records: []}
+    expect(outcomeOf({...full, records: none})).toMatchObject({state: 'infrastructure', reason: 'the disk is full'})
+    expect(outcomeOf({...full, records: none, force: 'drained'})).toMatchObject({state: 'cancelled'})
   })
 
   it('says who cancelled, where someone did', () => {

@@ -11,7 +11,7 @@ export type LeaseEnd = {
   readonly force: string | null
   readonly builderFailed: boolean
   readonly clientGone: boolean
-  /** Why its host could not hold what it wrote, if that may be why it ended so: then it is not the build's fault. */
+  /** Why its host could not hold what it wrote: then a failure is not the build's fault, and a result may have holes. */
   readonly diskFull: string | null
 }
 
@@ -35,6 +35,8 @@ export const outcomeOf = (end: LeaseEnd): Outcome => {
   const none = {steps, failedStep: null, buildMs: record?.buildMs ?? null, exportMs: null}
   if (end.builderFailed)
     return {...ended, ...none, state: 'infrastructure', reason: end.force ?? 'the builder did not answer'}
+  // buildkitd could not even write its record
+  if (end.diskFull && !end.force) return {...ended, ...none, state: 'infrastructure', reason: end.diskFull}
   return {...ended, ...none, state: 'cancelled', reason: end.force ?? 'the client left before its build was done'}
 }
 

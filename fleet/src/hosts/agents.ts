@@ -51,8 +51,10 @@ export const agentSaid = async (core: Core, message: Exclude<AgentMessage, Hello
       const {reason, deadlineMs} = message
       return await startDrain(change, agent.host, {reason, deadlineMs, actor: `host ${agent.host}`})
     }
+    const before = core.links.report(agent.host).usage
     core.links.setUsage(agent.host, message)
-    if (isDiskLow(message.usage)) change.nudge() // what is only kept to be looked at makes room
+    // what is only kept to be looked at makes room; and what waits for room may find it
+    if (isDiskLow(message.usage) || (before && isDiskLow(before))) change.nudge()
     await outrank(change, agent.host, message)
     await observeBuilders(change, agent.host, message.builders)
     await observeVolumes(change, agent.host, message)

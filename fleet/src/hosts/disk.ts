@@ -2,6 +2,13 @@ import type {HostUsage} from '@hearth/proto/observed'
 
 const leastFreeShare = 0.05
 
+/** An agent begins no builder with less: see agent/src/volume/local-store.ts. */
+const leastBuildBytes = 256 * 1024 ** 2
+
+/** No build can begin there. False where nothing is known of the disk. */
+export const isDiskFull = (usage: Pick<HostUsage, 'diskFreeBytes'> | null): boolean =>
+  usage !== null && usage.diskFreeBytes < leastBuildBytes
+
 /** Builds there may soon fail for want of room. False where nothing is known of the disk. */
 export const isDiskLow = (
   usage: {

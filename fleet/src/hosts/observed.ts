@@ -111,10 +111,11 @@ const becomeReady = async (change: Change, seen: ObservedBuilder) => {
 }
 
 const generationMissing: readonly string[] = ['generation-missing', 'GenerationMissingError']
+const noRoom: readonly string[] = ['disk-full', 'DiskSpaceError']
 
 /**
  * A lease that it still serves is placed anew or ends: what it was given is of no use to it any more. If it did not start on a fresh
- * clone, the generation is to blame, else only the copy: one that was warm had started.
+ * clone, the generation is to blame, else only the copy: one that was warm had started. For a full disk neither is.
  */
 const builderFailed = async (change: Change, record: BuilderRecord, {fault, released}: ObservedBuilder) => {
   const why = fault?.message ?? released?.reason ?? 'its builder ended'
@@ -124,7 +125,8 @@ const builderFailed = async (change: Change, record: BuilderRecord, {fault, rele
   if (!lease || (lease.state === 'ready' && !released)) return // its outcome is on its way
   const from = (await change.tx.copies.get(record.copy))?.from ?? null
   if (from && fault && generationMissing.includes(fault.code)) await loseGeneration(change, from, record.host)
-  await loseLease(change, lease, why, fault && record.freshCopy && !lease.warm ? from : null)
+  const isBlamed = fault && !noRoom.includes(fault.code) && record.freshCopy && !lease.warm
+  await loseLease(change, lease, why, isBlamed ? from : null)
 }
 
 /** Takes builders off the record that their host has lost: it restarted, or its state directory is gone. */

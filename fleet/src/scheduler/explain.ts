@@ -3,12 +3,13 @@ import type {HostId} from '@hearth/proto/ids'
 import type {PlaceBuilder, PlaceHost} from './place.ts'
 
 /** Why a host takes no new build. */
-type Refusal = 'offline' | 'draining' | 'cordoned'
+type Refusal = 'offline' | 'draining' | 'cordoned' | 'full'
 
-export const refusalOf = ({online, draining, schedulable}: PlaceHost): Refusal | null => {
+export const refusalOf = ({online, draining, schedulable, diskFull}: PlaceHost): Refusal | null => {
   if (!online) return 'offline'
   if (draining) return 'draining'
-  return schedulable ? null : 'cordoned'
+  if (!schedulable) return 'cordoned'
+  return diskFull ? 'full' : null
 }
 
 /** What of the scheduler's board an explanation needs. */
@@ -50,6 +51,7 @@ export const explainHome = (homes: readonly PlaceHost[], board: Seen, leftMs: nu
 
 const explainClosed = (host: PlaceHost): string => {
   const refusal = refusalOf(host)
+  if (refusal === 'full') return `the disk of host ${host.name} is full: free some space there`
   return `host ${host.name} is ${refusal}${refusal === 'offline' ? ` since ${host.since}` : ''}`
 }
 

@@ -19,6 +19,7 @@ const hosts = fc.array(
     online: often(true, false),
     schedulable: often(true, false),
     draining: often(false, true),
+    diskFull: often(false, true),
     slots: fc.integer({min: 0, max: 4}),
     foreign: often(0, 1),
   }),
@@ -96,7 +97,9 @@ const input: fc.Arbitrary<PlaceInput> = fc
 const always = (look: (given: PlaceInput) => void) => fc.assert(fc.property(input, look), {numRuns: 500})
 const leaseOf = (given: PlaceInput, id: LeaseId) => given.waiting.find(({lease}) => lease === id) as WaitingLease
 const isOpen = (given: PlaceInput, id: HostId) =>
-  given.hosts.some(({host, online, schedulable, draining}) => host === id && online && schedulable && !draining)
+  given.hosts.some(
+    ({host, online, schedulable, draining, diskFull}) => host === id && online && schedulable && !draining && !diskFull,
+  )
 
 describe('whatever the fleet looks like', () => {
   test('every lease is either placed or told why it waits, once', () => {
@@ -119,11 +122,11 @@ describe('whatever the fleet looks like', () => {
     })
   })
 
-  test('nothing is placed on a host that is offline, cordoned, draining or of another architecture', () => {
+  test('nothing is placed on a host that is offline, cordoned, draining, full or of another architecture', () => {
     always((given) => {
       for (const {host, lease} of place(given).placements) {
         const on = given.hosts.find((each) => each.host === host)
-        expect(on).toMatchObject({online: true, schedulable: true, draining: false})
+        expect(on).toMatchObject({online: true, schedulable: true, draining: false, diskFull: false})
         expect(on?.architecture).toBe(given.waiting.find((each) => each.lease === lease)?.architecture)
       }
     })
@@ -170,10 +173,11 @@ describe('whatever the fleet looks like', () => {
       for (const {lease, againInMs} of waits) {
         const wanted = given.waiting.find((each) => each.lease === lease)
         const free = given.hosts.some(
-          ({host, architecture: its, online, schedulable, draining, slots, foreign}) =>
+          ({host, architecture: its, online, schedulable, draining, diskFull, slots, foreign}) =>
             its === wanted?.architecture &&
             online &&
             schedulable &&
+            !diskFull &&
             !draining &&
             given.builders.filter((each) => each.host === host).length +
               placements.filter((each) => each.host === host && each.builder === null).length +
@@ -270,6 +274,7 @@ const host = (name: string, more: Partial<PlaceHost> = {}): PlaceHost => ({
   since: '12:00:00 UTC',
   schedulable: true,
   draining: false,
+  diskFull: false,
   slots: 2,
   foreign: 0,
   ...more,
@@ -349,6 +354,12 @@ test('a cache on a host that takes no builds is released for a host that does', 
   expect(evictions.map((each) => each.builder)).toEqual(['web'])
   expect(waits[0]?.why).toMatch(/its cache is being released by the builder of of web on host a/)
   expect(place(only({hosts: [hosts[0] as PlaceHost], builders: [builder('web')], waiting})).evictions).toEqual([])
+})
+
+test('a host without room on its disk takes no builds, and the lease is told', () => {
+  const hosts = [host('a', {diskFull: true})]
+  const [wait] = place(only({hosts, waiting: [lease(0, 'web')]})).waits
+  expect(wait).toMatchObject({why: 'the disk of host a is full: free some space there', hopeless: false})
 })
 
 test('of many it names a few', () => {

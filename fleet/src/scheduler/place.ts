@@ -28,6 +28,7 @@ export type PlaceHost = {
   readonly since: string
   readonly schedulable: boolean
   readonly draining: boolean
+  readonly diskFull: boolean
   readonly slots: number
   readonly foreign: number
 }

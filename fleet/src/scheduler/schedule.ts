@@ -1,6 +1,7 @@
 import {endLease} from '../builds/lease.ts'
 import type {Change} from '../change.ts'
 import {terminateBuilder} from '../hosts/builder.ts'
+import {isDiskFull} from '../hosts/disk.ts'
 import type {BuilderRecord, HostRecord, LeaseRecord} from '../store/records.ts'
 import {grantBuilder, leaseWarmBuilder} from './grant.ts'
 import {idleTimer} from './idle-timer.ts'
@@ -70,8 +71,9 @@ const placeHost = ({core, now}: Change, host: HostRecord): PlaceHost => {
   const {id, name, architecture, schedulable, drain, slots, lastSeenAt, joinedAt} = host
   const since = timeOfDay(core.links.heardAt(id) ?? lastSeenAt ?? joinedAt)
   const online = core.links.isOnline(id, now)
-  const foreign = core.links.report(id).foreign.length
-  return {host: id, name, architecture, online, since, schedulable, draining: drain !== null, slots, foreign}
+  const {foreign, usage} = core.links.report(id)
+  const state = {online, since, schedulable, draining: drain !== null, diskFull: isDiskFull(usage)}
+  return {host: id, name, architecture, ...state, slots, foreign: foreign.length}
 }
 
 const endingPhases: readonly string[] = ['stopping', 'detaching', 'dirty', 'stuck']

@@ -2,7 +2,7 @@ import {lstatSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {Build} from '@hearth/proto/api'
 import type {Architecture} from '@hearth/proto/common'
-import {exitCodes, FleetUnreachableError} from '../failures.ts'
+import {exitCodes, FleetUnreachableError, RefusedError} from '../failures.ts'
 import type {FleetHttp} from '../http.ts'
 import type {Printer} from '../printer.ts'
 import type {DockerLoad} from './docker-load.ts'
@@ -83,7 +83,8 @@ const finish = async (fleet: FleetHttp, id: string, signal: AbortSignal): Promis
       await fleet.json('POST', `/v1/builds/${id}/finish`, {}, signal)
       return
     } catch (error) {
-      if (!(error instanceof FleetUnreachableError)) return // heard and refused, or over
+      const isAway = error instanceof FleetUnreachableError || (error instanceof RefusedError && error.status >= 500)
+      if (!isAway) return // heard and refused, or over
     }
     await sleep(nudgeAgainMs, undefined, {signal}).catch(() => undefined)
   }
