@@ -108,7 +108,8 @@ describe('what each command asks for', () => {
     ['tokens create --kind join -o yaml', 'POST /v1/tokens {"kind":"join"}', {token: 'hj_x'}, 'token: hj_x'],
     ['tokens revoke x', 'DELETE /v1/tokens/x', null, 'x is revoked: it opens nothing more'],
     ['builds --project web --limit 5 -o json', 'GET /v1/builds?project=web&limit=5', [], '[]'],
-    ['hosts -o yaml', 'GET /v1/hosts', [{name: 'iron'}], '- name: iron'],
+    ['hosts -o json -o yaml', 'GET /v1/hosts', [{name: 'iron'}], '- name: iron'],
+    ['builds --project a --project b -o json', 'GET /v1/builds?project=b', [], '[]'],
   ])('%s', async (line, asked, answer, out) => {
     expect(await run(line, answer)).toEqual({code: 0, asked: [asked], out})
   })

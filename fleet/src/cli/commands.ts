@@ -38,7 +38,7 @@ export const runCommand = async (argv: readonly string[], context: Context): Pro
     return asked ? exitCodes.done : exitCodes.usage
   }
   checkWords(argv, top)
-  await parserOf(top).parseAsync([...argv])
+  await parserOf(top, find(argv, top).declared).parseAsync([...argv])
   return code
 }
 
@@ -84,7 +84,7 @@ const helpFor = (words: readonly string[], groups: readonly CommandGroup[], top:
   return commandHelp(words, top)
 }
 
-const parserOf = ({commands}: Declared): Argv =>
+const parserOf = ({commands}: Declared, {options}: Declared): Argv =>
   commands
     .reduce((parser, module) => parser.command(module), yargs([]) as Argv)
     .scriptName('hearth')
@@ -92,7 +92,15 @@ const parserOf = ({commands}: Declared): Argv =>
     .help(false)
     .parserConfiguration({'boolean-negation': false, 'greedy-arrays': false, 'dot-notation': false})
     .strict()
+    .middleware((argv) => lastOfEach(argv, options), true)
     .exitProcess(false)
     .fail((message, error) => {
       throw error ?? new UsageError(message.replaceAll(/\s*\n\s*/g, ' '))
     })
+
+/** A flag that is given twice has its last value, as in `hearth build`; yargs would make a list of both. */
+const lastOfEach = (argv: Record<string, unknown>, options: Declared['options']): void => {
+  const lists = new Set(Object.keys(options).filter((name) => options[name]?.array))
+  for (const [name, value] of Object.entries(argv))
+    if (Array.isArray(value) && name !== '_' && !lists.has(name)) argv[name] = value.at(-1)
+}

@@ -43,7 +43,7 @@ export const show = async (
   text: (width: number) => string,
 ): Promise<void> => {
   if (format === 'json') print.line(JSON.stringify(value, null, 2))
-  else if (format === 'yaml') print.line((await import('yaml')).stringify(value).trimEnd())
+  else if (format === 'yaml') print.line((await import('./to-yaml.ts')).toYaml(value))
   else print.line(text(print.width))
 }
 

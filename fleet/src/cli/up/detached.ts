@@ -1,5 +1,5 @@
 import {spawn} from 'node:child_process'
-import {closeSync, mkdirSync, openSync, readFileSync, statSync, writeSync} from 'node:fs'
+import {closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync} from 'node:fs'
 import {join} from 'node:path'
 import type {Context} from '../context.ts'
 import {InterruptedError} from '../failures.ts'
@@ -11,9 +11,8 @@ import {InterruptedError} from '../failures.ts'
 export const upDetached = async (stateDir: string, {print, interrupt}: Context): Promise<number> => {
   mkdirSync(stateDir, {recursive: true, mode: 0o700})
   const outPath = join(stateDir, 'hearth.out')
-  const out = openSync(outPath, 'a', 0o600)
-  writeSync(out, `hearth up, ${new Date().toISOString()}\n`) // throws on a full disk, where the child could say nothing
-  const before = statSync(outPath).size
+  const ownPath = `${outPath}.${process.pid}` // another may start at the same time
+  const out = openOut(ownPath)
   const args = process.argv.slice(1).filter((arg) => !/^(-d|--detach(=.*)?)$/.test(arg))
   const child = spawn(process.execPath, [...process.execArgv, ...args], {
     detached: true,
@@ -25,12 +24,27 @@ export const upDetached = async (stateDir: string, {print, interrupt}: Context):
   const signal = interrupt()
   signal.addEventListener('abort', () => void child.kill('SIGTERM'))
   const how = await Promise.race([ready, ended])
-  for (const line of readFileSync(outPath).subarray(before).toString('utf8').trim().split('\n')) print.note(line)
+  for (const line of readFileSync(ownPath, 'utf8').trim().split('\n')) print.note(line)
+  if (how === 'ready') renameSync(ownPath, outPath)
+  else rmSync(ownPath)
   if (signal.aborted) throw new InterruptedError('interrupted')
   if (how !== 'ready') return how
   child.disconnect()
   child.unref()
   return 0
+}
+
+/** Throws on a full disk, where the child could say nothing. */
+const openOut = (path: string): number => {
+  const out = openSync(path, 'w', 0o600)
+  try {
+    writeSync(out, '\n')
+    return out
+  } catch (error) {
+    closeSync(out)
+    rmSync(path)
+    throw error
+  }
 }
 
 /** In the detached process: tells the waiting one that it may go. */
