@@ -11,8 +11,7 @@ describe.skipIf(unprivileged())('a client that', () => {
   const longBuild = async (project: string) => {
     const {directory, hearth} = shared()
     const context = await makeContext(directory, project, ['RUN sleep 600'])
-    const user = hearth.with({environment: {XDG_RUNTIME_DIR: directory.path}})
-    const build = user.start('build', context, '--project', project)
+    const build = hearth.start('build', context, '--project', project)
     await build.said(/sleep 600/)
     return build
   }

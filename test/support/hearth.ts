@@ -32,6 +32,7 @@ export const hearthIn = (directory: TestDirectory, name = ''): Hearth =>
       ...process.env,
       ...directory.environment,
       XDG_CONFIG_HOME: join(directory.path, `${name}config`),
+      XDG_RUNTIME_DIR: directory.path, // where the keys of a build lie: one that is killed leaves them
       HEARTH_CONFIG_DIR: join(directory.path, `${name}etc`),
     },
   })
