@@ -1,3 +1,4 @@
+import {readFileSync} from 'node:fs'
 import {ConfigError} from '@hearth/proto/config-file'
 import {describe, expect, it} from 'vitest'
 import {agentConfig} from './config.ts'
@@ -93,5 +94,19 @@ describe('agentConfig', () => {
     expect(() => config(null, {}, {slots: '0'})).toThrow("--slots is '0'")
     expect(() => config(null, {}, {fleet: 'x'})).toThrow("--fleet is 'x'")
     expect(() => config(null, {HEARTH_LOG_LEVEL: 'loud'})).toThrow("HEARTH_LOG_LEVEL is 'loud'")
+  })
+})
+
+describe('docs/configuration.md', () => {
+  it('has every key of the file, with its default', () => {
+    const text = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8')
+    const section = /## agent\.yaml\n(.*?)\n## /s.exec(text)?.[1] ?? ''
+    const rows = [...section.matchAll(/^\| `(\w+)` \| (?:`([^`]*)`|[^|]*) \|/gm)]
+    const keys = Object.keys(config(null)).map((key) => key.replace(/Ms$/, '').replace('fleetUrl', 'fleet'))
+    expect(rows.map(([, key]) => String(key)).toSorted()).toEqual(keys.toSorted())
+    const shown = rows.flatMap(([, key, value]) =>
+      value === undefined ? [] : [[key, key === 'slots' ? Number(value) : value]],
+    )
+    expect(config(Object.fromEntries(shown))).toEqual(config(null))
   })
 })

@@ -1,3 +1,4 @@
+import {readFileSync} from 'node:fs'
 import {ConfigError} from '@hearth/proto/config-file'
 import {describe, expect, it} from 'vitest'
 import {fleetConfig, parseListen} from './config.ts'
@@ -85,4 +86,34 @@ describe('parseListen', () => {
       expect(() => parseListen(text, '--listen')).toThrow(ConfigError)
     },
   )
+})
+
+describe('docs/configuration.md', () => {
+  const text = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8')
+  const section = /## fleet\.yaml\n(.*?)\n## /s.exec(text)?.[1] ?? ''
+  const rows = [...section.matchAll(/^\| `(\w+)` \| (?:`([^`]*)` |[^|]*)\|/gm)].map(([, key, value]) => [
+    key as string,
+    value,
+  ])
+  const [general, policy] = [rows.slice(0, 5), rows.slice(5)] as const
+
+  it('has every key of the file, with its default', () => {
+    expect(general.map(([key]) => key)).toEqual(['listen', 'stateDir', 'advertise', 'logLevel', 'policy'])
+    const given = Object.fromEntries(general.filter(([, value]) => value !== undefined))
+    expect(config(given)).toEqual(config(null))
+    const units = /(Ms|Bytes)$/
+    const settable = Object.keys(defaultPolicy).filter(
+      (name) => !['retentionSweepMs', 'logMaxCharacters'].includes(name),
+    )
+    expect(policy.map(([key]) => String(key)).toSorted()).toEqual(
+      settable.map((name) => name.replace(units, '')).toSorted(),
+    )
+  })
+
+  it('tells the default of each policy', () => {
+    for (const [key, shown] of policy) {
+      const value = /^(\d+(\.\d+)?|true|false)$/.test(String(shown)) ? (JSON.parse(String(shown)) as unknown) : shown
+      expect(config({policy: {[String(key)]: value}}).policy, key).toEqual(defaultPolicy)
+    }
+  })
 })
