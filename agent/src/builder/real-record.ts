@@ -1,12 +1,12 @@
-import {readdirSync, readFileSync} from 'node:fs'
-import {chmod, mkdir, rename, rm, writeFile} from 'node:fs/promises'
+import {readdirSync, readFileSync, renameSync, writeFileSync} from 'node:fs'
+import {mkdir, rm} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Endpoint} from '@hearth/proto/common'
 import type {BuilderId} from '@hearth/proto/ids'
 import {parseExit} from './exit.ts'
 import type {BuilderExit} from './runtime.ts'
 
-// The directory is on a tmpfs: reading it never waits, and a promise would cost ten times as much.
+// The directory is on a tmpfs: it never waits, and a promise would cost ten times as much.
 
 /** What an agent writes down before it makes anything of a builder, so that any later agent finds all of it. */
 export type BuilderRecord = {
@@ -37,9 +37,9 @@ export const makeDirectory = async (directory: string): Promise<boolean> => {
   }
 }
 
-export const writeRecord = async (directory: string, record: BuilderRecord): Promise<void> => {
-  await writeFile(join(directory, 'record.part'), JSON.stringify(record))
-  await rename(join(directory, 'record.part'), join(directory, 'record.json'))
+export const writeRecord = (directory: string, record: BuilderRecord): void => {
+  writeFileSync(join(directory, 'record.part'), JSON.stringify(record))
+  renameSync(join(directory, 'record.part'), join(directory, 'record.json'))
 }
 
 /** Null if the agent died before it wrote one. */
@@ -59,10 +59,8 @@ export const readOwn = (directory: string, name: string): string | null =>
   unlessMissing(() => readFileSync(join(directory, name), 'utf8'))
 
 /** Nobody but root may read it. */
-export const writeSecret = async (directory: string, name: string, text: string): Promise<void> => {
-  await writeFile(join(directory, name), text, {mode: 0o600})
-  await chmod(join(directory, name), 0o600)
-}
+export const writeSecret = (directory: string, name: string, text: string): void =>
+  writeFileSync(join(directory, name), text, {mode: 0o600})
 
 export const removeDirectory = async (directory: string): Promise<void> =>
   await rm(directory, {recursive: true, force: true})

@@ -169,7 +169,7 @@ class Runtime implements RealRuntime {
   forgetRecords: BuilderRuntime['forgetRecords'] = async (builder, signal) => {
     const refs = await this.#ask(builder, (control) => endedRefs(control, signal))
     if (refs.length === 0) return // no step has run that the kernel could have ended since the last mark
-    await writeSecret(this.#directory(builder), 'memory-mark', String(this.#memoryMark(builder)))
+    writeSecret(this.#directory(builder), 'memory-mark', String(this.#memoryMark(builder)))
     await this.#ask(builder, (control) => deleteRecords(control, refs, signal))
   }
 

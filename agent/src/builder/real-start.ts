@@ -62,22 +62,23 @@ export const startBuilder = async (
     port: listener.port,
     network: network.name,
   }
-  await writeRecord(directory, record)
+  writeRecord(directory, record)
   const watch = watchDirectory(directory)
   try {
     const resolver = await builderResolver(deps.dnsFallback)
-    await Promise.all([
-      writeSecret(directory, 'ca.key', identity.caKeyPem),
-      writeSecret(directory, 'ca.pem', identity.caPem),
-      writeSecret(directory, 'server.key', identity.serverKeyPem),
-      writeSecret(directory, 'server.pem', identity.serverPem),
-      writeSecret(directory, 'buildkitd.toml', configText(spec, deps)),
-      writeSecret(directory, 'mounts', renderMounts(directory, device)),
-      ...(resolver ? [writeSecret(directory, 'resolv.conf', resolver.text)] : []),
-    ])
-    const cgroups = createCgroups(hierarchies, builder, spec.limits)
     const unmount = unneededMounts(await readMounts('self'), neededPaths(deps))
-    await writeSecret(directory, 'unmount', unmount.map((mountPoint) => `${mountPoint}\n`).join(''))
+    const files = {
+      'ca.key': identity.caKeyPem,
+      'ca.pem': identity.caPem,
+      'server.key': identity.serverKeyPem,
+      'server.pem': identity.serverPem,
+      'buildkitd.toml': configText(spec, deps),
+      mounts: renderMounts(directory, device),
+      unmount: unmount.map((mountPoint) => `${mountPoint}\n`).join(''),
+      ...(resolver ? {'resolv.conf': resolver.text} : {}),
+    }
+    for (const [name, text] of Object.entries(files)) writeSecret(directory, name, text)
+    const cgroups = createCgroups(hierarchies, builder, spec.limits)
     const began = clock.monotonic()
     const launched = launchDaemon({
       directory,
