@@ -87,9 +87,11 @@ const parseFlags = (args: readonly string[]) => {
     return parseArgs({args: [...args], options, strict: true}).values
   } catch (error) {
     const unknown = args.find((arg) => arg.startsWith('--') && !Object.hasOwn(options, nameOf(arg)))
-    const meant = unknown && nearest(nameOf(unknown), Object.keys(options))
-    if (unknown) throw new ConfigError(`there is no flag ${unknown}${meant ? `; did you mean --${meant}?` : ''}`)
-    throw new ConfigError((error as Error).message)
+    if (!unknown) throw new ConfigError((error as Error).message.split('\n', 1)[0] as string)
+    const meant = nearest(nameOf(unknown), Object.keys(options))
+    throw new ConfigError(
+      `there is no flag --${nameOf(unknown)}${meant ? `: did you mean --${meant}?` : ': see --help'}`,
+    )
   }
 }
 

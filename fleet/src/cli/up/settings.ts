@@ -2,7 +2,6 @@ import {existsSync} from 'node:fs'
 import {join, resolve} from 'node:path'
 import {parseDuration} from '@hearth/proto/duration'
 import {type FleetConfig, fleetConfig} from '../../config.ts'
-import {readYamlFile} from '../../real-yaml-file.ts'
 import type {Context} from '../context.ts'
 import {UsageError} from '../failures.ts'
 
@@ -22,8 +21,11 @@ export const readConfigFile = async (
   {environment}: Pick<Context, 'environment'>,
 ): Promise<ConfigFile> => {
   const fileName = join(environment['HEARTH_CONFIG_DIR'] || '/etc/hearth', name)
-  return {file: existsSync(fileName) ? await readYamlFile(fileName) : null, fileName}
+  return {file: existsSync(fileName) ? await readYaml(fileName) : null, fileName}
 }
+
+/** YAML is loaded only where there is a file. */
+const readYaml = async (path: string): Promise<unknown> => (await import('../../real-yaml-file.ts')).readYamlFile(path)
 
 /** What fleet.yaml, the environment and the flags say; a build may create its project here. Throws `UsageError`, `ConfigError`. */
 export const fleetSettings = async (flags: UpFlags, context: Context): Promise<FleetConfig> => {
