@@ -34,7 +34,8 @@ export const runCommand = async (argv: readonly string[], context: Context): Pro
   if (argv[0] === '__complete') return await complete(argv.slice(1), top, verbs)
   const asked = helpWords(argv)
   if (argv.length === 0 || asked) {
-    context.print.line(helpFor(asked ?? [], groups, top))
+    const width = Math.min(100, context.print.width)
+    context.print.line(helpFor(asked ?? [], {groups, top, width}))
     return asked ? exitCodes.done : exitCodes.usage
   }
   checkWords(argv, top)
@@ -77,11 +78,13 @@ const helpWords = (argv: readonly string[]): readonly string[] | null => {
   return words.includes('--help') || words.includes('-h') ? words.filter((word) => !word.startsWith('-')) : null
 }
 
-const helpFor = (words: readonly string[], groups: readonly CommandGroup[], top: Declared): string => {
-  if (words.length === 0) return topHelp(groups)
+type Helped = {readonly groups: readonly CommandGroup[]; readonly top: Declared; readonly width: number}
+
+const helpFor = (words: readonly string[], {groups, top, width}: Helped): string => {
+  if (words.length === 0) return topHelp(groups, width)
   if (words[0] === 'build') return buildHelp()
   if (find(words, top).path.length === 0) checkWords(words, top)
-  return commandHelp(words, top)
+  return commandHelp(words, top, width)
 }
 
 const parserOf = ({commands}: Declared, {options}: Declared): Argv =>

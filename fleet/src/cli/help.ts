@@ -6,8 +6,6 @@ import {twoColumns} from './wrap.ts'
 /** Commands that belong together, under a heading of the help. */
 export type CommandGroup = {readonly title: string; readonly commands: readonly Command[]}
 
-const width = 100
-
 const environment = [
   ['HEARTH_URL, HEARTH_TOKEN', 'the Hearth to talk to and the token for it, instead of what hearth up has saved'],
   ['HEARTH_PROJECT', 'whose cache a build uses, if not --project'],
@@ -20,7 +18,7 @@ const environment = [
 export const exitCodesText = 'Exit: 0 done, 1 failed, 2 wrong usage, 3 not your fault (run it again), 130 interrupted.'
 
 /** `hearth --help`: every command in its place. */
-export const topHelp = (groups: readonly CommandGroup[]): string =>
+export const topHelp = (groups: readonly CommandGroup[], width: number): string =>
   [
     `hearth ${version}: container builds on your own machines, on caches that stay attached`,
     'usage: hearth COMMAND [flags]        hearth help COMMAND says more of it\nstart: hearth up --detach, then hearth build -t app .',
@@ -30,7 +28,7 @@ export const topHelp = (groups: readonly CommandGroup[]): string =>
   ].join('\n\n')
 
 /** `hearth hosts drain --help`: its words, its arguments, what is below it, and its flags. */
-export const commandHelp = (words: readonly string[], top: Declared): string => {
+export const commandHelp = (words: readonly string[], top: Declared, width: number): string => {
   const {path, command, declared} = find(words, top)
   const name = ['hearth', ...path].join(' ')
   const values = command ? positionalsOf(command).map((each) => each.toUpperCase()) : []
