@@ -1,6 +1,7 @@
 import {existsSync, readFileSync} from 'node:fs'
 import {lstat, readdir, rm} from 'node:fs/promises'
 import {join} from 'node:path'
+import {setTimeout as sleep} from 'node:timers/promises'
 import {openSqliteStore} from '../../store/sqlite.ts'
 import {StoreLockedError} from '../../store/store.ts'
 import {InfrastructureError, UsageError} from '../failures.ts'
@@ -30,22 +31,26 @@ export const usedBytes = async (directory: string): Promise<number> => {
 }
 
 /** Removes the directory while no Hearth can open it. Throws `InfrastructureError` if one has it open or something is mounted there. */
-export const purgeState = async (stateDir: string): Promise<void> => {
-  const mounts = mountsBelow(stateDir)
-  if (mounts.length > 0) throw new InfrastructureError(`${mounts[0]} is still mounted: nothing was removed`)
-  const lock = openLock(stateDir)
+export const purgeState = async (stateDir: string, waitMs = 10_000): Promise<void> => {
+  const lock = await openLock(stateDir, waitMs)
   try {
+    const mounts = mountsBelow(stateDir)
+    if (mounts.length > 0) throw new InfrastructureError(`${mounts[0]} is still mounted: nothing was removed`)
     await rm(stateDir, {recursive: true, force: true, maxRetries: 10, retryDelay: 200})
   } finally {
     lock.close()
   }
 }
 
-const openLock = (stateDir: string): {close(): void} => {
-  try {
-    return openSqliteStore(store(stateDir))
-  } catch (error) {
-    if (!(error instanceof StoreLockedError)) throw error
-    throw new InfrastructureError(`a Hearth runs on ${stateDir}: nothing was removed`, {cause: error})
+/** One that has stopped answering may hold it for a moment longer. */
+const openLock = async (stateDir: string, waitMs: number): Promise<{close(): void}> => {
+  for (const deadline = Date.now() + waitMs; ; await sleep(50)) {
+    try {
+      return openSqliteStore(store(stateDir))
+    } catch (error) {
+      if (!(error instanceof StoreLockedError)) throw error
+      if (Date.now() >= deadline)
+        throw new InfrastructureError(`a Hearth runs on ${stateDir}: nothing was removed`, {cause: error})
+    }
   }
 }
