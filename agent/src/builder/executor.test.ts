@@ -160,6 +160,28 @@ describe('execute', () => {
     expect(row().leftClean?.clean).toBe(false)
   })
 
+  it('opens a lease with nothing of a client of the last one that came late', async () => {
+    await start()
+    await act({type: 'openLease'})
+    await act({type: 'endLease', force: null, clientGone: true})
+    await act({type: 'closeLease'})
+    const {caPem, endpoints} = builders.all.get(builder) ?? expect.fail('it is gone')
+    const [given] = await runtime().certify(builder, [publicKey], signal)
+    const connect = () =>
+      builders.connect(endpoints[0]?.port ?? 0, {
+        caPem: caPem ?? '',
+        certificatePem: given?.certificatePem ?? null,
+        publicKey,
+      })
+    await connect().solve({ref: 'late', steps: [{name: 'a', ms: 1}], end: 'succeeds'})
+    const later = connect().solve({ref: 'later', steps: [{name: 'b', ms: 1}], end: 'hangs'})
+    want({lease: {...(desired.lease as NonNullable<typeof desired.lease>), lease: 'l-2' as LeaseId}})
+    await act({type: 'openLease'})
+    await expect(later).rejects.toThrow('ended by the agent')
+    const {records} = await runtime().records(builder, signal)
+    expect(records.map(({ref}) => ref)).not.toContain('late')
+  })
+
   it('opens a lease with a certificate for each client', async () => {
     await start()
     await act({type: 'openLease'})

@@ -1,19 +1,27 @@
 import type {DesiredLease} from '@hearth/proto/desired'
+import type {BuilderId} from '@hearth/proto/ids'
 import type {JournalBuilder} from '../store/journal.ts'
 import type {Execute, ExecutorDeps} from './executor.ts'
 import {outcomeOf} from './outcome.ts'
-import type {BuildRecords} from './runtime.ts'
+import type {BuilderRuntime, BuildRecords} from './runtime.ts'
 
 // What is done for the builds of a builder that runs.
 
-/** A client is sent only to a daemon that answers. */
+/** A client is sent only to a daemon that answers, and has no records. */
 export const openLease: Execute<'openLease'> = async (_action, {row}, {journal, runtime}, signal) => {
   const {build, lease, clients} = row.desired.lease as DesiredLease
   const [certificates] = await Promise.all([
     runtime.certify(row.builder, clients, signal),
-    runtime.records(row.builder, signal),
+    clearRecords(row.builder, runtime, signal),
   ])
   journal.update(row.builder, {lease: {build, lease, certificates, ended: null}})
+}
+
+/** A client of the last lease may have come late: its certificate opens the builder for a minute. What it built is not this lease's. */
+const clearRecords = async (builder: BuilderId, runtime: BuilderRuntime, signal: AbortSignal): Promise<void> => {
+  const {active, records} = await runtime.records(builder, signal)
+  if (active > 0) await runtime.closeConnections(builder, signal)
+  if (active + records.length > 0) await runtime.forgetRecords(builder, signal)
 }
 
 export const endLease: Execute<'endLease'> = async ({force, clientGone}, on, deps, signal) => {
