@@ -1,4 +1,5 @@
 import type {Build, BuildLease} from '@hearth/proto/api'
+import type {GenerationId} from '@hearth/proto/ids'
 import {afterEach, describe, expect, test} from 'vitest'
 import {ApiFailure} from './api-failure.ts'
 import {admin, FakeWorld, type WorldOptions} from './fakes/fake-world.ts'
@@ -358,6 +359,20 @@ describe('a builder', () => {
     await world.settle()
     expect(agent.copies.size).toBe(0)
     expect(agent.generations.size).toBe(1)
+  })
+
+  test('that was not released cleanly may still have been sealed by a host that lost the note of it: that goes too', async () => {
+    await start({policy: {warmIdleMs: 0}})
+    const agent = world.agent()
+    const {id} = await world.build('web')
+    const sealed = agent.serving(id)?.wanted.seal as GenerationId
+    agent.dirty = true
+    agent.end(id)
+    agent.generations.set(sealed, [])
+    await world.settle()
+    expect((await world.show(id)).leases[0]?.cache.sealed).toBeNull()
+    expect([...agent.generations.keys()]).toEqual([])
+    expect(await world.store.transaction((tx) => tx.generations.count())).toBe(0)
   })
 
   test('that does not start is tried once more on another copy, then it is our fault', async () => {

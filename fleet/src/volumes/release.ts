@@ -51,6 +51,9 @@ const settleCopy = async (
   const why = clean && builder.failed ? builder.reason : reason
   if (clean && !builder.failed) await condemnCopy(change, copy)
   else await abandonCopy(change, copy.id, why)
+  // Its host may have made it and lost the note of that, in a power loss say; deleting what is not there is success.
+  const seal = generation ?? builder.seal
+  if (seal) await condemnGeneration(change, generationOf(change, {builder, copy, volume, seal}))
   const how = clean ? 'sealed' : 'released cleanly'
   if (!builder.failed) await noteLoss(change, builder, `the copy that ${builder.serves} wrote was not ${how} (${why})`)
   return {sealed: null, why: `not sealed: ${why}`}
@@ -72,21 +75,24 @@ type Sealing = {
   readonly seal: NonNullable<BuilderRecord['seal']>
 }
 
-const sealCopy = async (change: Change, {builder, copy, volume, seal}: Sealing): Promise<Fate> => {
-  const generation: GenerationRecord = {
-    id: seal,
-    volume: builder.volume,
-    number: volume?.next ?? 1,
-    filesystem: copy.filesystem,
-    hosts: [builder.host],
-    seenOn: [],
-    sealedAt: change.at,
-    knownGood: true,
-    fromCopy: copy.id,
-    bytes: change.core.links.report(builder.host).builders.get(builder.id)?.seen.usedBytes ?? null,
-    state: 'kept',
-    goneRevision: null,
-  }
+const generationOf = ({at, core}: Change, {builder, copy, volume, seal}: Sealing): GenerationRecord => ({
+  id: seal,
+  volume: builder.volume,
+  number: volume?.next ?? 1,
+  filesystem: copy.filesystem,
+  hosts: [builder.host],
+  seenOn: [],
+  sealedAt: at,
+  knownGood: true,
+  fromCopy: copy.id,
+  bytes: core.links.report(builder.host).builders.get(builder.id)?.seen.usedBytes ?? null,
+  state: 'kept',
+  goneRevision: null,
+})
+
+const sealCopy = async (change: Change, sealing: Sealing): Promise<Fate> => {
+  const {builder, copy, volume, seal} = sealing
+  const generation = generationOf(change, sealing)
   const verdict = decideSealed(builder, volume)
   if (!verdict.head || !volume) {
     await condemnGeneration(change, generation)
