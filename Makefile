@@ -48,7 +48,7 @@ test: setup-test
 .PHONY: simulate
 simulate: setup-check
 	@node test/simulation/main.ts $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),200) $(if $(FROM),--from $(FROM))) \
-	  $(if $(MUTATION),--mutation $(MUTATION))
+	  $(if $(MUTATION),--mutation '$(MUTATION)')
 
 # Each check runs even if one before it failed (-k).
 .PHONY: check check-format check-types check-lint check-unused

@@ -19,8 +19,4 @@ export class Chance extends FakeRandom {
   pick<Thing>(things: readonly Thing[]): Thing | undefined {
     return things[Math.floor(this.number() * things.length)]
   }
-
-  sample<Thing>(things: readonly Thing[], chance: number): readonly Thing[] {
-    return things.filter(() => this.happens(chance))
-  }
 }

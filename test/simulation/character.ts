@@ -28,13 +28,13 @@ const agentPolicy: LoopDeps['policy'] = {
 }
 
 export const characterOf = (chance: Chance): Character => {
-  const lengthMs = chance.between(90_000, 300_000)
+  const lengthMs = chance.between(90_000, 400_000)
   const projects = ['web', 'api', 'docs'].slice(0, chance.between(1, 4))
   const hosts = hostsOf(chance)
   const there = [...new Set(hosts.map(({architecture}) => architecture))]
   const company = {projects, there, longestStepMs: chance.pick([3_000, 15_000, 60_000]) ?? 0}
-  const kinds = chance.sample(faultNames, chance.number() * 0.5)
-  const count = kinds.length === 0 ? 0 : chance.between(1, Math.ceil(lengthMs / 8_000))
+  const kinds = kindsOf(chance)
+  const count = kinds.length === 0 ? 0 : chance.between(1, Math.ceil(lengthMs / 3_000))
   return {
     lengthMs,
     policy: {
@@ -48,7 +48,7 @@ export const characterOf = (chance: Chance): Character => {
     },
     hosts,
     projects,
-    clients: Array.from({length: chance.between(3, 22)}, (_, number) => ({
+    clients: Array.from({length: chance.between(3, 60)}, (_, number) => ({
       atMs: chance.between(5_000, lengthMs),
       plan: clientOf(chance, `c${number + 1}`, company),
     })),
@@ -57,6 +57,22 @@ export const characterOf = (chance: Chance): Character => {
       name: chance.pick(kinds) as FaultName,
     })),
   }
+}
+
+/** These matter together with most others. */
+const common: readonly FaultName[] = [
+  'agentDies',
+  'fleetDies',
+  'fleetRestoresBackup',
+  'hostIsCutOff',
+  'hostLosesPower',
+  'operatorActs',
+  'weatherIsBad',
+]
+
+const kindsOf = (chance: Chance): readonly FaultName[] => {
+  const often = chance.number() * 0.4
+  return faultNames.filter((name) => chance.happens(common.includes(name) ? 2 * often : often))
 }
 
 const hostsOf = (chance: Chance): readonly HostSpec[] =>

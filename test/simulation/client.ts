@@ -64,6 +64,7 @@ export class Client {
       name: plan.name,
       time,
       latencyMs: () => 1,
+      calls: new Set(),
       onDeath: (at) => note({place: plan.name, from: 'world', event: {type: 'died', at}}),
     })
     this.life.onEnd(() => {

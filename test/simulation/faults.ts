@@ -39,6 +39,10 @@ const onDaemon = (strike: (daemon: FakeDaemon, victims: Victims) => void): Strik
     if (daemon) strike(daemon, victims)
   })
 
+/** Soon, or at the next call of a kind, which may be a rare one. */
+const someCall = (calls: ReadonlySet<string>, chance: Chance): number | string =>
+  chance.happens(0.5) ? chance.skewed(1, 400) : (chance.pick([...calls]) ?? 1)
+
 const cut = (a: string, b: string, {chance, network, later, note}: Victims): void => {
   note('world', {type: 'cut', a, b})
   network.cut(a, b)
@@ -67,7 +71,7 @@ const replaceStore = (disk: FakeStoreDisk, event: WorldEvent, {fleet, note}: Vic
 }
 
 const strikes = {
-  agentDies: onHost((host, {chance}) => host.life?.dieIn(chance.skewed(1, 400))),
+  agentDies: onHost(({life, calls}, {chance}) => life?.dieAt(someCall(calls, chance))),
   agentIsReplaced: onHost((host) => host.stop()),
   agentLosesJournal: onHost((host) => host.loseJournal()),
   agentFreezes: onHost((host, victims) => freeze(host.spec.place, host.life, 120_000, victims)),
@@ -91,7 +95,7 @@ const strikes = {
     host.wallOffsetMs += ms
     note(host.spec.place, {type: 'clockJumped', ms})
   }),
-  fleetDies: ({fleet, chance}) => fleet.life?.dieIn(chance.skewed(1, 100)),
+  fleetDies: ({fleet, chance}) => fleet.life?.dieAt(someCall(fleet.calls, chance)),
   fleetFreezes: (victims) => freeze('fleet', victims.fleet.life, 60_000, victims),
   fleetClockJumps: ({fleet, chance, note}) => {
     const ms = Math.round((chance.number() - 0.5) * 2 * chance.skewed(1_000, hourMs))
@@ -127,8 +131,8 @@ const strikes = {
     network.weather = {
       lost: chance.number() * 0.2,
       repeated: chance.number() * 0.3,
-      slow: chance.number() * 0.3,
-      slowMs: chance.skewed(10, 10_000),
+      slow: chance.number() * 0.6,
+      slowMs: chance.between(10, 10_000),
     }
     later(chance.skewed(1_000, 90_000), () => {
       network.weather = calm
@@ -149,7 +153,14 @@ const strikes = {
       builders.trouble = noTrouble
     })
   }),
-  operatorActs: (victims) => operate(victims.chance.pick(operations) ?? 'cordon', victims),
+  /** An operator is busy for a while. */
+  operatorActs: (victims) => {
+    for (let count = victims.chance.between(1, 6); count > 0; count--) {
+      victims.later(victims.chance.between(0, 30_000), () =>
+        operate(victims.chance.pick(operations) ?? 'cordon', victims),
+      )
+    }
+  },
 } satisfies Record<string, Strike>
 
 export type FaultName = keyof typeof strikes

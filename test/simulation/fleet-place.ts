@@ -25,6 +25,7 @@ export class FleetPlace {
   wallOffsetMs = 1_700_000_000_000
   /** Its disk is full: nothing can be committed. */
   isFull = false
+  readonly calls = new Set<string>()
   readonly #ground: Ground
   readonly #policy: Policy
   #instance: Instance | null = null
@@ -46,6 +47,7 @@ export class FleetPlace {
       name: place,
       time,
       latencyMs: () => chance.latency.skewed(0, 5),
+      calls: this.calls,
       onDeath: (at) => note({place, from: 'world', event: {type: 'died', at}}),
     })
     life.onEnd(() => time.after(chance.faults.skewed(200, 90_000), () => this.start())) // its supervisor

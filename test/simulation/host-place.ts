@@ -43,6 +43,7 @@ export class HostPlace {
   readonly #ground: Ground
   readonly #fleet: FleetPlace
   #journal = new JournalDisk()
+  readonly calls = new Set<string>()
   #boots = 1
   #life: Life | null = null
   #stop = new AbortController()
@@ -88,7 +89,7 @@ export class HostPlace {
   /** The host's own clock, which no program's death stops. */
   #clock(): Clock {
     const {time} = this.#ground
-    const life = new Life({name: 'kernel', time, latencyMs: () => 0, onDeath: () => undefined})
+    const life = new Life({name: 'kernel', time, latencyMs: () => 0, calls: new Set(), onDeath: () => undefined})
     return life.clock(this.#wall)
   }
 
@@ -101,17 +102,19 @@ export class HostPlace {
       name: place,
       time,
       latencyMs: () => chance.latency.skewed(0, 40),
+      calls: this.calls,
       onDeath: (at) => note({place, from: 'world', event: {type: 'died', at}}),
     })
     life.onEnd(() => time.after(chance.faults.skewed(200, 60_000), () => this.start())) // its supervisor
     this.#life = life
     this.#stop = new AbortController()
     note({place, from: 'world', event: {type: 'started'}})
-    this.#run(life, this.#stop.signal).then(
+    const {signal} = this.#stop
+    this.#run(life, signal).then(
       () => life.die('told to end'),
       (error: unknown) => {
-        if (!life.isDead) note({place, from: 'world', event: {type: 'failed', error: String(error)}})
-        life.die('failed')
+        if (!life.isDead && !signal.aborted) this.#note({type: 'failed', error: String(error)})
+        life.die(signal.aborted ? 'told to end' : 'failed')
       },
     )
   }

@@ -6,6 +6,8 @@ export type LifeDeps = {
   readonly time: VirtualTime
   /** How long a call of a seam takes. */
   readonly latencyMs: () => number
+  /** The calls of seams that were ever made by programs of this kind. */
+  readonly calls: Set<string>
   readonly onDeath: (at: string) => void
 }
 
@@ -23,6 +25,7 @@ export class Life {
   #isDead = false
   #isFrozen = false
   #callsLeft = Infinity
+  #lastCall: string | null = null
 
   constructor(deps: LifeDeps) {
     this.#deps = deps
@@ -41,9 +44,10 @@ export class Life {
     return !this.#isDead && !this.#isFrozen
   }
 
-  /** It dies at the given call of a seam from now on. */
-  dieIn(calls: number): void {
-    this.#callsLeft = calls
+  /** It dies at the given call of a seam from now on: at the so-manieth, or at the next of that name. */
+  dieAt(call: number | string | null): void {
+    this.#callsLeft = typeof call === 'number' ? call : Infinity
+    this.#lastCall = typeof call === 'string' ? call : null
   }
 
   die(at = 'rest'): void {
@@ -76,7 +80,10 @@ export class Life {
 
   /** A call of a seam that answers at once. False: it is dead, so nothing may come of the call. */
   touch(at: string): boolean {
-    if (!this.#isDead && --this.#callsLeft <= 0) this.die(at)
+    if (this.#isDead) return false
+    this.#deps.calls.add(at)
+    this.#callsLeft -= 1
+    if (this.#callsLeft <= 0 || this.#lastCall === at) this.die(at)
     return !this.#isDead
   }
 

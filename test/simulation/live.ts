@@ -1,7 +1,14 @@
+import {kindsIn} from './kinds.ts'
 import {lineOf} from './log.ts'
 import {World} from './world.ts'
 
-export type Life = {readonly seed: number; readonly lines: readonly string[]; readonly broken: readonly string[]}
+/** `kinds`: of what happened in it. */
+export type Life = {
+  readonly seed: number
+  readonly lines: readonly string[]
+  readonly kinds: readonly string[]
+  readonly broken: readonly string[]
+}
 
 /** Lives one seed's whole life; whatever ends it before its time is broken too. */
 export const live = async (seed: number): Promise<Life> => {
@@ -10,5 +17,5 @@ export const live = async (seed: number): Promise<Life> => {
     () => [],
     (error: unknown) => [error instanceof Error ? (error.stack ?? error.message) : String(error)],
   )
-  return {seed, lines: world.log.map(lineOf), broken: [...failure, ...world.broken]}
+  return {seed, lines: world.log.map(lineOf), kinds: kindsIn(world.log), broken: [...failure, ...world.broken]}
 }

@@ -1,12 +1,14 @@
 // node test/simulation/main.ts --seed N           lives one seed's life, and shows its log and the promises that it broke
 // node test/simulation/main.ts --seeds N [--from M]   lives many, and names those that broke a promise
-// --mutation NAME   with a guard of the cores taken out (mutations.ts); many seeds then end with the first that shows it
+// --first            ends with the first that breaks one
+// --mutation NAME   with a guard of the cores taken out (mutations.ts)
 import {availableParallelism} from 'node:os'
 import {parseArgs} from 'node:util'
 import {isMainThread, parentPort, Worker, workerData} from 'node:worker_threads'
 import type {Life} from './live.ts'
 import {mutate} from './mutate.ts'
 
+type Told = Omit<Life, 'lines'>
 type Slice = {readonly seeds: readonly number[]; readonly mutation: string | null}
 
 const say = (line: string) => void process.stdout.write(`${line}\n`)
@@ -28,50 +30,70 @@ const showOne = async (seed: number, mutation: string | null): Promise<number> =
   return broken.length === 0 ? 0 : 1
 }
 
-const complain = ({seed, broken}: Omit<Life, 'lines'>, mutation: string | null): void => {
+const complain = ({seed, broken}: Told, mutation: string | null): void => {
   say(`seed ${seed} broke ${broken.length} promises:`)
   for (const each of broken.slice(0, 3)) say(each)
-  say(`  replay: make simulate SEED=${seed}${mutation ? ` MUTATION=${mutation}` : ''}`)
+  say(`  replay: make simulate SEED=${seed}${mutation ? ` MUTATION='${mutation}'` : ''}`)
+}
+
+type Many = {
+  readonly from: number
+  readonly count: number
+  readonly first: boolean
+  readonly mutation: string | null
 }
 
 /** Each worker takes every so-manieth seed, so that all are about as busy. */
-const liveMany = async (from: number, count: number, mutation: string | null): Promise<number> => {
+const liveMany = async ({from, count, first: isFirstEnough, mutation}: Many): Promise<number> => {
   const workers = Math.min(availableParallelism(), count)
   let lived = 0
   let failed = 0
+  const happened = new Set<string>()
   const watch = async (first: number): Promise<void> => {
     const seeds = Array.from({length: count}, (_, place) => from + place).filter((seed) => seed % workers === first)
     const worker = new Worker(new URL(import.meta.url), {workerData: {seeds, mutation} satisfies Slice})
-    worker.on('message', (life: Omit<Life, 'lines'>) => {
+    worker.on('message', (life: Told) => {
       lived += 1
+      for (const kind of life.kinds) happened.add(kind)
       if (life.broken.length > 0) {
         failed += 1
         complain(life, mutation)
-        if (mutation) process.exit(1)
+        if (isFirstEnough) process.exit(1)
       }
       if (lived % 100 === 0) say(`${lived} of ${count} seeds, ${failed} broke a promise`)
     })
     await new Promise((resolve, reject) => worker.on('exit', resolve).on('error', reject))
   }
   await Promise.all(Array.from({length: workers}, (_, first) => watch(first)))
+  const {allKinds} = await import('./kinds.ts')
+  const never = allKinds.filter((kind) => !happened.has(kind))
+  if (never.length > 0) say(`never happened: ${never.join(', ')}`)
+  say(`died at ${[...happened].filter((kind) => kind.startsWith('died at ')).length} different points`)
   say(`${lived} seeds, ${failed} broke a promise`)
   return failed === 0 && lived === count ? 0 : 1
 }
 
 const main = async (): Promise<number> => {
   const {values} = parseArgs({
-    options: {seed: {type: 'string'}, seeds: {type: 'string'}, from: {type: 'string'}, mutation: {type: 'string'}},
+    options: {
+      seed: {type: 'string'},
+      seeds: {type: 'string'},
+      from: {type: 'string'},
+      first: {type: 'boolean', default: false},
+      mutation: {type: 'string'},
+    },
   })
   const mutation = values.mutation ?? null
   if (values.seed !== undefined) return await showOne(Number(values.seed), mutation)
-  return await liveMany(Number(values.from ?? 1), Number(values.seeds ?? 200), mutation)
+  const {first} = values
+  return await liveMany({from: Number(values.from ?? 1), count: Number(values.seeds ?? 200), first, mutation})
 }
 
 const serve = async ({seeds, mutation}: Slice): Promise<void> => {
   const live = await liveWith(mutation)
   for (const seed of seeds) {
-    const {broken} = await live(seed)
-    parentPort?.postMessage({seed, broken})
+    const {broken, kinds} = await live(seed)
+    parentPort?.postMessage({seed, broken, kinds} satisfies Told)
   }
 }
 

@@ -8,10 +8,10 @@ const executor = 'agent/src/builder/executor.ts'
 const exit = 'agent/src/builder/exit.ts'
 const lease = 'agent/src/builder/lease.ts'
 const journal = 'agent/src/store/journal.ts'
-const place = 'fleet/src/scheduler/place.ts'
 const grant = 'fleet/src/scheduler/grant.ts'
 const observed = 'fleet/src/hosts/observed.ts'
 const builds = 'fleet/src/builds/builds.ts'
+const board = 'fleet/src/scheduler/board.ts'
 const release = 'fleet/src/volumes/release.ts'
 const decide = 'fleet/src/volumes/decide.ts'
 
@@ -33,11 +33,11 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a build ends because the list lacks its lease',
-    edits: [edit(plan, 'connections > 0 ? null : {type', 'connections > 9 ? null : {type')],
+    edits: [edit(plan, 'connections === 0 ? {type', 'connections !== 999 ? {type')],
   },
   {
     name: 'a dirty stop is sealed',
-    edits: [edit(exit, 'return missing.length === 0 ?', 'return missing.length < 9 ?')],
+    edits: [edit(exit, 'if (missing.length === 0) return', 'if (missing.length < 9) return')],
   },
   {
     name: 'a stop without a last word is sealed',
@@ -50,26 +50,8 @@ export const mutations: readonly Mutation[] = [
     ],
   },
   {
-    name: 'a copy is released before it is detached',
-    edits: [
-      edit(
-        plan,
-        'if (row.attachIntended && !row.detached) return',
-        'if (row.attachIntended && !row.detached && false) return',
-      ),
-    ],
-  },
-  {
-    name: 'a copy is attached while another builder holds it',
-    edits: [edit(plan, 'if (holdersOf(row.desired.copy, input, row.builder).length > 0) return null', '')],
-  },
-  {
     name: 'a start is not written down before it is made',
     edits: [edit(executor, 'journal.update(builder, {startIntended: true})', '')],
-  },
-  {
-    name: 'a builder that another agent started is not adopted',
-    edits: [edit(plan, ": {type: 'adopt'}", ": {type: 'start'}")],
   },
   {
     name: 'connections stay open after the end of a lease',
@@ -77,15 +59,18 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'records of one lease are left for the next',
-    edits: [edit(lease, '  await runtime.forgetRecords(builder, signal)\n', '')],
+    edits: [
+      edit(
+        lease,
+        'await runtime.forgetRecords(builder, signal)\n  journal.update(builder, {lease: null',
+        'journal.update(builder, {lease: null',
+      ),
+      edit(lease, 'if (active + records.length > 0) await', 'if (false) await'),
+    ],
   },
   {
     name: 'a build that runs is not waited for when its client says that it is done',
     edits: [edit(lease, 'return records.active === 0 || insist ? records : null', 'return records')],
-  },
-  {
-    name: 'an older desired state is applied',
-    edits: [edit(journal, 'if (applied && (term < applied.term', 'if (false && applied && (term < applied.term')],
   },
   {
     name: 'a release is forgotten before the fleet has heard of it',
@@ -128,7 +113,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'the same key makes another build',
-    edits: [edit(builds, 'if (known) return known.id', '')],
+    edits: [edit('fleet/src/builds/create.ts', 'if (known) return known.id', '')],
   },
   {
     name: 'a copy that was released dirty is free',
@@ -151,15 +136,15 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a cordoned host gets builds',
-    edits: [edit('fleet/src/scheduler/explain.ts', "return schedulable ? null : 'cordoned'", 'return null')],
+    edits: [edit('fleet/src/scheduler/explain.ts', "if (!schedulable) return 'cordoned'", '')],
   },
   {
     name: 'a lease ends twice',
     edits: [
       edit(
         'fleet/src/builds/transition.ts',
-        'retry: null, giveUp: null, cancel: null},\n}',
-        "retry: null, giveUp: ['ended', 'record'], cancel: ['ended', 'record']},\n}",
+        'ended: {placed: null, ready: null, outcome: null,',
+        "ended: {placed: null, ready: null, outcome: ['ended', 'record'],",
       ),
     ],
   },
@@ -179,22 +164,16 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'builders of an earlier fleet take no slots',
-    edits: [edit(place, 'known.slots - known.foreign - this', 'known.slots - this')],
+    edits: [edit(board, 'known.slots - known.foreign - this', 'known.slots - this')],
   },
   {
     name: 'a builder that ends takes no slot any more',
     edits: [
       edit(
-        place,
+        board,
         'this.buildersOn(host).length) : 0',
         "this.buildersOn(host).filter(({use}) => use !== 'terminating').length) : 0",
       ),
-    ],
-  },
-  {
-    name: 'a builder that its host has lost stays on record',
-    edits: [
-      edit('fleet/src/hosts/agents.ts', '    await loseForgotten(change, agent.host, hello.builders, bootId)\n', ''),
     ],
   },
   {

@@ -93,7 +93,7 @@ export class World {
     network.weather = calm
     network.mendAll()
     this.#fleet.isFull = false
-    this.#fleet.life?.dieIn(Infinity)
+    this.#fleet.life?.dieAt(null)
     this.#fleet.life?.thaw()
     this.#fleet.start()
     for (const client of this.#clients) client.life.thaw()
@@ -101,7 +101,7 @@ export class World {
       host.ioErrors = 0
       host.builders.trouble = noTrouble
       for (const {daemon} of host.builders.all.values()) daemon?.thaw()
-      host.life?.dieIn(Infinity)
+      host.life?.dieAt(null)
       host.life?.thaw()
       host.powerOn()
       host.start()

@@ -54,14 +54,15 @@ export class BuildAudit {
       leaseCancelling: ({build}) => void this.#unwanted.add(build),
       builderTerminated: ({builder}) => void this.#unwanted.add(builder),
       leaseEnded: ({build, lease, outcome, reason}) => {
-        this.#unwanted.add(build)
+        const isUnasked = reason !== null && clientGone.includes(reason)
+        if (!isUnasked) this.#unwanted.add(build)
         const {builder, host} = this.#leases.get(lease) ?? {builder: '', host: ''}
         const solve = this.#solves.get(`${this.#clients.get(build)}-${this.#architectures.get(host)}`)
         const isOld = (solve?.at ?? 0) <= this.#forgotAt
         const ended = solve?.builder === builder ? solve.state : null
         if (outcome === 'succeeded' || outcome === 'failed')
           this.#claim(ended === outcome, 'I2', 'an outcome is what the builder of the lease has on record')
-        else if (reason !== null && clientGone.includes(reason))
+        else if (isUnasked)
           this.#claim(ended === null || ended === 'cancelled' || isOld, 'I2', 'a build that ended keeps its ending')
       },
       buildEnded: ({build, state}) => void this.#states.set(build, state),

@@ -21,6 +21,7 @@ export class TimeAudit {
   readonly #hosts = new Map<string, string>()
   readonly #drains = new Map<string, {readonly at: number; readonly deadlineMs: number | null}>()
   readonly #clients = new Map<string, string>()
+  readonly #cancelling = new Set<string>()
   readonly #polls = new Map<string, number>()
   readonly #finished = new Set<string>()
   readonly #certifiedAt = new Map<string, number>()
@@ -85,12 +86,16 @@ export class TimeAudit {
           'an unused builder stays warm as long as the policy says',
         )
       },
+      leaseCancelling: ({lease, reason}, {at}) => {
+        this.#cancelling.add(lease)
+        if (reason.startsWith('drained')) this.#checkDrain(lease, at)
+      },
       leaseRequeued: ({lease}, {at}) => void this.#usedAt.set(this.#builders.get(lease) ?? '', at),
       leaseEnded: ({build, lease, reason}, {at}) => {
         const builder = this.#builders.get(lease) ?? ''
         this.#usedAt.set(builder, at)
         if (reason === 'client went away') this.#checkPoll(build, at)
-        if (reason?.startsWith('drained')) this.#checkDrain(lease, at)
+        if (reason?.startsWith('drained') && !this.#cancelling.has(lease)) this.#checkDrain(lease, at)
         if (reason === 'the client went away' || reason?.startsWith('the client left'))
           this.#checkGone(build, builder, at)
       },
@@ -104,8 +109,9 @@ export class TimeAudit {
 
   #checkDrain(lease: string, at: number): void {
     const drain = this.#drains.get(this.#hosts.get(lease) ?? '')
-    const isDue = !drain || (drain.deadlineMs !== null && at - drain.at >= drain.deadlineMs)
-    this.#claim(isDue, 'I10', 'a drain ends a build only after its deadline')
+    const isDue = !drain || (drain.deadlineMs !== null && at - drain.at + commitMs >= drain.deadlineMs)
+    const wasFrozen = drain !== undefined && drain.at - this.#thawedAt < commitMs
+    this.#claim(isDue || wasFrozen, 'I10', 'a drain ends a build only after its deadline')
   }
 
   #checkGone(build: string, builder: string, at: number): void {
