@@ -8,6 +8,7 @@ import {type ExecutorDeps, execute} from '../builder/executor.ts'
 import type {BuilderRuntime} from '../builder/runtime.ts'
 import type {Journal, JournalBuilder, OpenLease} from '../store/journal.ts'
 import type {VolumeAttacher} from '../volume/attacher.ts'
+import {CountTimes} from './count-times.ts'
 import {DiskSuspects, diskFull} from './disk-full.ts'
 import {IdleTimes} from './idle.ts'
 import {Kept} from './kept.ts'
@@ -43,12 +44,13 @@ export class ReconcileLoop {
   readonly #busy = new Map<string, Promise<void>>()
   readonly #failures = new Map<string, Failure>()
   #seen: Seen | null = null
-  #countAtMs: number | null = null
+  readonly #counts: CountTimes
   readonly #usage: Kept<HostUsage>
   readonly #stored: Kept<Stored>
 
   constructor(deps: LoopDeps) {
     this.#deps = deps
+    this.#counts = new CountTimes(deps.policy.pollMs)
     this.#usage = new Kept(() => deps.usage(), deps.clock)
     this.#stored = new Kept((signal) => deps.volumes.usage(signal), deps.clock)
   }
@@ -112,8 +114,10 @@ export class ReconcileLoop {
   async #observe(signal: AbortSignal): Promise<Seen> {
     const {journal, runtime, volumes, clock} = this.#deps
     const {applied} = journal
-    const watched = watchedBuilders(journal.builders())
-    const isDue = this.#isCountDue(watched.size > 0)
+    const rows = journal.builders().filter(hasClients)
+    const watched = new Set(rows.map(({builder}) => builder))
+    const leases = new Set(rows.map(({builder, lease}) => `${builder} ${lease?.lease}`))
+    const isDue = this.#counts.isDue(leases, clock.monotonic())
     const [builders, attached, stored, used] = await Promise.all([
       runtime.list(isDue ? watched : new Set(), signal),
       volumes.list(signal),
@@ -139,16 +143,6 @@ export class ReconcileLoop {
       usage: used,
       everConnected: new Set([...idle].filter(([, {everConnected}]) => everConnected).map(([builder]) => builder)),
     }
-  }
-
-  /** Clients are counted at each poll, not at each look: it takes milliseconds, which a new lease's client would wait for. */
-  #isCountDue(areWatched: boolean): boolean {
-    const {clock, policy} = this.#deps
-    const nowMs = clock.monotonic()
-    this.#countAtMs = areWatched ? (this.#countAtMs ?? nowMs + policy.pollMs) : null
-    if (this.#countAtMs === null || nowMs < this.#countAtMs) return false
-    this.#countAtMs = nowMs + policy.pollMs
-    return true
   }
 
   #begin(action: Action, signal: AbortSignal): void {
@@ -213,7 +207,8 @@ export class ReconcileLoop {
     const {journal, policy, clock} = this.#deps
     const open = journal.builders().some(({lease, released}) => lease !== null && !released)
     const retryMs = [...this.#failures.values()].map(({untilMs}) => untilMs - clock.monotonic())
-    return Math.max(10, Math.min(open ? policy.pollMs : policy.idlePollMs, ...retryMs))
+    const countMs = this.#counts.dueAtMs - clock.monotonic()
+    return Math.max(10, Math.min(open ? policy.pollMs : policy.idlePollMs, countMs, ...retryMs))
   }
 }
 
@@ -221,13 +216,9 @@ export class ReconcileLoop {
 const isOnLease = (action: Action): boolean =>
   action.on === 'builder' && ['openLease', 'endLease', 'closeLease'].includes(action.do.type)
 
-/** Those whose clients matter: a lease goes on and nobody has said that it is over, or no fleet says what they are for. */
-const watchedBuilders = (rows: readonly JournalBuilder[]): ReadonlySet<BuilderId> =>
-  new Set(
-    rows
-      .filter(({lease, listed, desired}) => !listed || (lease && !lease.ended && !isFinishing(lease, desired)))
-      .map(({builder}) => builder),
-  )
+/** Its clients matter: a lease goes on and nobody has said that it is over, or no fleet says what it is for. */
+const hasClients = ({lease, listed, desired}: JournalBuilder): boolean =>
+  !listed || (lease !== null && !lease.ended && !isFinishing(lease, desired))
 
 const isFinishing = ({lease}: OpenLease, {lease: wanted}: DesiredBuilder): boolean =>
   wanted?.lease === lease && wanted.finishing

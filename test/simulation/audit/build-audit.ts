@@ -12,7 +12,8 @@ export class BuildAudit {
   readonly #architectures = new Map<string, string>()
   readonly #leases = new Map<string, {readonly builder: string; readonly host: string}>()
   readonly #solves = new Map<string, Solve>()
-  readonly #states = new Map<string, string>()
+  /** `BUILD STATE` of each ending: one for a build, unless a lost or an older store made it end again. */
+  readonly #endings = new Set<string>()
   readonly #began = new Map<string, number>()
   readonly #finishedAt = new Map<string, number>()
   #forgotAt = -Infinity
@@ -35,7 +36,7 @@ export class BuildAudit {
       },
       finishes: ({build}, {at}) => void this.#finishedAt.set(build, at),
       sawEnd: ({build, state}) =>
-        this.#claim(this.#states.get(build) === state, 'I2', 'a client sees how its build ended'),
+        this.#claim(this.#endings.has(`${build} ${state}`), 'I2', 'a client sees how its build ended'),
     },
     runtime: {
       solveBegan: ({ref}, {at}) => void this.#began.set(ref, at),
@@ -65,7 +66,7 @@ export class BuildAudit {
         else if (isUnasked)
           this.#claim(ended === null || ended === 'cancelled' || isOld, 'I2', 'a build that ended keeps its ending')
       },
-      buildEnded: ({build, state}) => void this.#states.set(build, state),
+      buildEnded: ({build, state}) => void this.#endings.add(`${build} ${state}`),
     },
     world: {
       // what a fleet forgot, a client's key makes again, and an ended lease waits for its client once more
