@@ -9,6 +9,8 @@ const agent = new Agent({keepAlive: true})
 export type Client = {
   /** Milliseconds from the request for a builder to its first answer over mutual TLS. Ends the build. */
   acquire(project: string): Promise<number>
+  /** Waits until all builders are warm: the last build's traces are put away. */
+  untilWarm(): Promise<void>
   /** Waits until no builder is left on any host. */
   untilDetached(): Promise<void>
 }
@@ -41,6 +43,12 @@ export const makeClient = (url: string, token: string): Client => {
       for (let build = await json<Build>('GET', `/v1/builds/${id}`); build.endedAt === null; )
         build = await json<Build>('GET', `/v1/builds/${id}`)
       return tookMs
+    },
+    untilWarm: async () => {
+      for (;;) {
+        const hosts = await json<readonly Host[]>('GET', '/v1/hosts')
+        if (hosts.every(({builders}) => builders.every(({phase}) => phase === 'warm'))) return
+      }
     },
     untilDetached: async () => {
       for (;;) {

@@ -72,7 +72,7 @@ const isRight: {readonly [Type in BuilderAction['type']]: (each: Case<Type>) => 
   tidy: (each) => {
     const {startDone, listed, lease, desired, outcomes, tidyDue} = each.row
     const isAwaited = desired.lease !== null && !outcomes.some((outcome) => outcome.lease === desired.lease?.lease)
-    const isDue = listed && tidyDue && lease === null && !isAwaited
+    const isDue = listed && tidyDue && lease === null && !isAwaited && idleMs(each) >= 1000
     return !hasReasonToEnd(each) && runs(each) && startDone && isDue && !isSuspect(each)
   },
   fail: (each) => {

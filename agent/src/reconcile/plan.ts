@@ -144,19 +144,22 @@ const nextForLease = (
   const {lease} = row
   const suspect = suspects.get(row.builder)
   if (lease === null && row.listed && suspect) return {type: 'fail', fault: {code: 'disk-full', message: suspect}}
-  if (lease === null) return wanted && !isEnded(row, wanted.lease) ? {type: 'openLease'} : tidyIfDue(row)
+  const {forMs, everConnected} = idle.get(row.builder) ?? {forMs: 0, everConnected: false}
+  if (lease === null) return wanted && !isEnded(row, wanted.lease) ? {type: 'openLease'} : tidyIfDue(row, forMs)
   if (lease.ended) return {type: 'closeLease'}
   if (wanted === null || (wanted && wanted.lease !== lease.lease)) return endForgotten(seen)
   if (wanted?.cancel) return {type: 'endLease', force: wanted.cancel, clientGone: false}
   // Its connections are not counted any more: only its records tell whether it is done, or spoke too early.
   if (wanted?.finishing) return {type: 'endLease', force: null, clientGone: false}
-  const {forMs, everConnected} = idle.get(row.builder) ?? {forMs: 0, everConnected: false}
   const gone = seen.connections === 0 && forMs >= (everConnected ? policy.clientGoneMs : policy.clientNeverSeenMs)
   return gone ? {type: 'endLease', force: null, clientGone: true} : null
 }
 
-const tidyIfDue = ({listed, tidyDue}: JournalBuilder): BuilderAction | null =>
-  listed && tidyDue ? {type: 'tidy'} : null
+/** A build that comes right after another must not wait for it. */
+const tidyAfterMs = 1_000
+
+const tidyIfDue = ({listed, tidyDue}: JournalBuilder, idleMs: number): BuilderAction | null =>
+  listed && tidyDue && idleMs >= tidyAfterMs ? {type: 'tidy'} : null
 
 /**
  * The fleet ends a lease by itself only before a client can have its certificate. So one with a client was forgotten: the list is
