@@ -510,6 +510,20 @@ describe('a fleet that restarts', () => {
     expect((await world.fleet.showHost('h1', admin)).slots).toMatchObject({busy: 0, free: 2})
   })
 
+  test('takes no builder for idle before its host has said so', async () => {
+    await start({policy: {warmIdleMs: 10_000}})
+    const agent = world.agent()
+    await world.builds('web')
+    const backup = world.disk.copy()
+    const {id} = await world.build('web')
+    await agent.disconnect(world.fleet)
+    await world.restartFleet(backup)
+    await world.advance(30_000)
+    await agent.connect(world.fleet)
+    await world.advance(30_000)
+    expect(agent.serving(id)).not.toBeNull()
+  })
+
   test('from a backup in which a build waits adopts it where it runs', async () => {
     await start()
     await world.builds('web')

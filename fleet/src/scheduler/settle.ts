@@ -64,11 +64,11 @@ const loseClients = async (change: Change) => {
   }
 }
 
-/** An unused builder stays warm for a while. */
+/** An unused builder stays warm for a while; whether it is unused its host must have said since this fleet started. */
 const retireIdle = async (change: Change) => {
   const {stopwatch, policy, links} = change.core
   for (const builder of await change.tx.builders.list()) {
-    if (links.isBusy(builder) || builder.want !== 'ready') continue
+    if (links.isBusy(builder) || builder.want !== 'ready' || !links.isOnline(builder.host, change.now)) continue
     const leftMs = policy.warmIdleMs - stopwatch.elapsedMs(idleTimer(builder), change.now)
     if (leftMs > 0) change.dueIn(leftMs)
     else await terminateBuilder(change, builder, 'idle')
