@@ -7,9 +7,7 @@ const plan = 'agent/src/reconcile/plan.ts'
 const executor = 'agent/src/builder/executor.ts'
 const exit = 'agent/src/builder/exit.ts'
 const lease = 'agent/src/builder/lease.ts'
-const journal = 'agent/src/store/journal.ts'
 const grant = 'fleet/src/scheduler/grant.ts'
-const observed = 'fleet/src/hosts/observed.ts'
 const builds = 'fleet/src/builds/builds.ts'
 const board = 'fleet/src/scheduler/board.ts'
 const release = 'fleet/src/volumes/release.ts'
@@ -75,10 +73,6 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a release is forgotten before the fleet has heard of it',
     edits: [edit(plan, "return row.listed ? null : {type: 'forget'}", "return {type: 'forget'}")],
-  },
-  {
-    name: 'an outcome is forgotten before the fleet has heard of it',
-    edits: [edit(journal, 'row.outcomes.filter(({lease}) => lease === desired.lease?.lease)', '[]')],
   },
   {
     name: 'a client is gone as soon as it is not connected',
@@ -174,16 +168,6 @@ export const mutations: readonly Mutation[] = [
         'this.buildersOn(host).length) : 0',
         "this.buildersOn(host).filter(({use}) => use !== 'terminating').length) : 0",
       ),
-    ],
-  },
-  {
-    name: 'a lease that the store does not know makes no builder busy',
-    edits: [edit('fleet/src/hosts/links.ts', 'lease !== null || this.report(host).serving.has(id)', 'lease !== null')],
-  },
-  {
-    name: 'a host has a say about what was placed elsewhere',
-    edits: [
-      edit(observed, 'if (lease && lease.builder === seen.builder) await takeOutcome', 'if (lease) await takeOutcome'),
     ],
   },
   {

@@ -4,6 +4,9 @@ import type {Claim, Readers} from './claims.ts'
 const clientGone = ['the client went away', 'the client left before its build was done']
 type Solve = {readonly builder: string; readonly state: string | null; readonly at: number}
 
+/** A client that has just come is not yet known to its agent, which counts connections now and then; and a build takes its end. */
+const uncountedMs = 1_500
+
 /** How builds ended: as buildkitd says, once, and the same for everyone; and nobody ended them without having been asked to. */
 export class BuildAudit {
   readonly #claim: Claim
@@ -14,6 +17,8 @@ export class BuildAudit {
   readonly #solves = new Map<string, Solve>()
   /** `BUILD STATE` of each ending: one for a build, unless a lost or an older store made it end again. */
   readonly #endings = new Set<string>()
+  readonly #ended = new Set<string>()
+  readonly #active = new Map<string, {readonly builder: string; readonly build: string | undefined}>()
   readonly #began = new Map<string, number>()
   readonly #finishedAt = new Map<string, number>()
   #forgotAt = -Infinity
@@ -39,12 +44,17 @@ export class BuildAudit {
         this.#claim(this.#endings.has(`${build} ${state}`), 'I2', 'a client sees how its build ended'),
     },
     runtime: {
-      solveBegan: ({ref}, {at}) => void this.#began.set(ref, at),
+      solveBegan: ({builder, ref, publicKey}, {at}) => {
+        this.#began.set(ref, at)
+        this.#active.set(ref, {builder, build: this.#buildOf(publicKey)})
+      },
       solveEnded: ({builder, ref, publicKey, state, by}, {place, at}) => {
         this.#solves.set(ref, {builder, state, at})
-        const build = [...this.#clients].find(([, client]) => client === publicKey)?.[0]
+        this.#active.delete(ref)
+        const build = this.#buildOf(publicKey)
         if (by !== 'agent' || build === undefined || this.#withoutJournal.has(place)) return
-        const isLate = (this.#began.get(ref) ?? 0) >= (this.#finishedAt.get(build) ?? Infinity)
+        const began = this.#began.get(ref) ?? 0
+        const isLate = began >= (this.#finishedAt.get(build) ?? Infinity) || at - began < uncountedMs
         const isAsked = isLate || this.#unwanted.has(builder) || this.#unwanted.has(build)
         this.#claim(isAsked, 'I2', 'no agent ends a build that nobody wants ended')
       },
@@ -53,7 +63,11 @@ export class BuildAudit {
       hostRegistered: ({host, architecture}) => void this.#architectures.set(host, architecture),
       leasePlaced: ({lease, builder, host}) => void this.#leases.set(lease, {builder, host}),
       leaseCancelling: ({build}) => void this.#unwanted.add(build),
-      builderTerminated: ({builder}) => void this.#unwanted.add(builder),
+      builderTerminated: ({builder, reason}) => {
+        const isSpare = reason === 'idle' || reason.startsWith('made room')
+        this.#claim(!isSpare || !this.#isBuilding(builder), 'I2', 'no builder on which a build runs is taken for idle')
+        this.#unwanted.add(builder)
+      },
       leaseEnded: ({build, lease, outcome, reason}) => {
         const isUnasked = reason !== null && clientGone.includes(reason)
         if (!isUnasked) this.#unwanted.add(build)
@@ -63,10 +77,16 @@ export class BuildAudit {
         const ended = solve?.builder === builder ? solve.state : null
         if (outcome === 'succeeded' || outcome === 'failed')
           this.#claim(ended === outcome, 'I2', 'an outcome is what the builder of the lease has on record')
-        else if (isUnasked)
+        else if (isUnasked) {
           this.#claim(ended === null || ended === 'cancelled' || isOld, 'I2', 'a build that ended keeps its ending')
+          const runs = [...this.#active.values()].some((each) => each.build === build && each.builder === builder)
+          this.#claim(!runs, 'I2', 'no client is gone whose build runs')
+        }
       },
-      buildEnded: ({build, state}) => void this.#endings.add(`${build} ${state}`),
+      buildEnded: ({build, state}) => {
+        this.#endings.add(`${build} ${state}`)
+        this.#ended.add(build)
+      },
     },
     world: {
       // what a fleet forgot, a client's key makes again, and an ended lease waits for its client once more
@@ -74,6 +94,17 @@ export class BuildAudit {
       storeRestored: (_event, {at}) => this.#forget(at),
       journalLost: (_event, {place}) => void this.#withoutJournal.add(place),
     },
+  }
+
+  #buildOf(client: string): string | undefined {
+    return [...this.#clients].find(([, each]) => each === client)?.[0]
+  }
+
+  /** Whether a build runs there that nobody knows to have ended. */
+  #isBuilding(builder: string): boolean {
+    return [...this.#active.values()].some(
+      (each) => each.builder === builder && each.build && !this.#ended.has(each.build),
+    )
   }
 
   #forget(at: number): void {

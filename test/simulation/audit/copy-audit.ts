@@ -21,6 +21,11 @@ export class CopyAudit {
     string,
     {readonly copy: string; readonly epoch: number; readonly builder: string | null}
   >()
+  readonly #sealedBy = new Map<string, {readonly place: string; readonly at: number}>()
+  /** When a host lost what it had noted. */
+  readonly #forgotAt = new Map<string, number>()
+  /** Some fleet's list may have lacked what a later one knows again. */
+  #isRestored = false
   readonly #lastHolder = new Map<string, string>()
   readonly #untrusted = new Set<string>()
   readonly #untrustedClients = new Set<string>()
@@ -41,6 +46,10 @@ export class CopyAudit {
 
   #spoil(copy: Copy): void {
     copy.isSpoilt = true
+  }
+
+  readonly #restore = (): void => {
+    this.#isRestored = true
   }
 
   readonly readers: Readers = {
@@ -73,13 +82,14 @@ export class CopyAudit {
         const isSealed = this.#sealed.has(`${writtenOn} ${writtenUnder}`)
         this.#claim(isOwn || isSealed, 'I1', 'nothing is read under a later epoch that was not sealed')
       },
-      sealed: ({copy, generation}, {place}) => {
+      sealed: ({copy, generation}, {place, at}) => {
         const on = this.#at(copy, place)
         const isClean = on.isClean === true && !on.isSpoilt && !on.attached
         this.#claim(isClean, 'I6', 'only a copy that was left cleanly and is detached is sealed')
         if (isClean) for (const stamp of on.stamps) this.#sealed.add(stamp)
         const builder = this.#lastHolder.get(copy) ?? null
         this.#sealings.set(generation, {copy, epoch: on.epoch, builder})
+        if (builder !== null) this.#sealedBy.set(builder, {place, at})
       },
       deletedCopy: ({copy}, {place}) => {
         const on = this.#at(copy, place)
@@ -97,7 +107,11 @@ export class CopyAudit {
       cacheBroken: () => this.#claim(false, 'I1', 'no builder is given a cache with holes'),
     },
     world: {
-      powerLost: (_event, {place}) => {
+      journalLost: (_event, {place, at}) => void this.#forgotAt.set(place, at),
+      storeLost: this.#restore,
+      storeRestored: this.#restore,
+      powerLost: (_event, {place, at}) => {
+        this.#forgotAt.set(place, at)
         for (const copy of this.#copies.values()) {
           if (copy.place !== place) continue
           if (copy.holder !== null) this.#spoil(copy)
@@ -117,6 +131,12 @@ export class CopyAudit {
       },
     },
     fleet: {
+      builderReleased: ({builder, clean, reason}) => {
+        const sealing = this.#sealedBy.get(builder)
+        if (clean || !sealing || reason === 'its host was removed') return
+        const isForgotten = (this.#forgotAt.get(sealing.place) ?? -1) >= sealing.at
+        this.#claim(isForgotten || this.#isRestored, 'I2', 'what was sealed is told until the fleet knows it')
+      },
       leasePlaced: ({build, builder}) => {
         if (this.#untrustedBuilds.has(build)) this.#untrusted.add(builder)
       },
