@@ -91,7 +91,9 @@ describe.skipIf(unprivileged())('hearth up with sudo', () => {
 /** What `make install` links to, at a place that every user can reach: the checkout may lie where only root may. */
 const install = async (place: string): Promise<string> => {
   const root = join(import.meta.dirname, '../..')
-  for (const part of ['fleet/bin', 'build/hearth']) await cp(join(root, part), join(place, part), {recursive: true})
+  // not the compile cache beside it, in which programs of other tests write
+  for (const part of ['fleet/bin', 'build/hearth/program'])
+    await cp(join(root, part), join(place, part), {recursive: true})
   for (const sources of ['agent/src', 'proto/src', 'fleet/src']) await mkdir(join(place, sources), {recursive: true})
   await mkdir(join(place, 'build/toolchain/bin'), {recursive: true})
   for (const tool of ['node', 'buildctl', 'buildkitd', 'runc']) {

@@ -95,10 +95,11 @@ const longestMs: Readonly<Record<BuilderAction['type'], number>> = {
 const executors: {readonly [Type in BuilderAction['type']]: Execute<Type>} = {
   createCopy: async ({copy}, _on, {volumes}, signal) => await volumes.create(copy, signal),
 
-  attach: async ({filesystem}, {row}, {journal, volumes, clock, bootId}, signal) => {
+  attach: async ({filesystem}, {row}, {journal, volumes, runtime, clock, bootId}, signal) => {
     const {builder, copy, epoch} = row.desired
     if (!journal.claimEpoch(copy, epoch, `${builder} ${bootId}`))
       throw new EpochFencedError(`copy ${copy} was granted anew: epoch ${epoch} of builder ${builder} is over`)
+    runtime.expect()
     journal.update(builder, {attachIntended: true})
     const began = clock.monotonic()
     const mayFormat = epoch === 1 && filesystem === copy && !journal.wasFormatted(copy)

@@ -58,6 +58,7 @@ export const createFakeRuntime = ({
   return {
     list: (watched, signal) =>
       stepped('list', signal, () => [...all].map(([builder, found]) => see(builder, found, watched.size > 0))),
+    expect: () => undefined,
     start: (spec, signal) =>
       stepped('start', signal, async () => {
         if (!builders.makeDirectory(spec.builder))

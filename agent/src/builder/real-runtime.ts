@@ -1,8 +1,17 @@
+import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import type {BuilderId} from '@hearth/proto/ids'
 import {DaemonCallError} from '../buildkit/call.ts'
 import {type ConnectControl, type Control, loadControl} from '../buildkit/control.ts'
-import {cgroupHierarchies, cgroupProcesses, removeCgroups, removeRootGroups, stepsGroup} from '../host/cgroup.ts'
+import {
+  cgroupHierarchies,
+  cgroupProcesses,
+  hastenJoining,
+  ownProcesses,
+  removeCgroups,
+  removeRootGroups,
+  stepsGroup,
+} from '../host/cgroup.ts'
 import {readMounts} from '../host/mountinfo.ts'
 import {closeNetwork, createNetwork, type NetworkConfig, openNetwork, removeNetwork} from '../host/network.ts'
 import {outOfMemoryMark} from '../host/out-of-memory.ts'
@@ -97,6 +106,7 @@ class Runtime implements RealRuntime {
   readonly #connect: ConnectControl
   readonly #controls = new Map<BuilderId, Control>()
   readonly #signers = new Map<BuilderId, Promise<ClientSigner>>()
+  #ownProcesses: string | null = null
 
   constructor(deps: Deps) {
     this.#deps = deps
@@ -122,6 +132,11 @@ class Runtime implements RealRuntime {
       leftovers: true,
       connections: connections.filter(({localPort}) => localPort === record?.port).length,
     }
+  }
+
+  expect: BuilderRuntime['expect'] = () => {
+    this.#ownProcesses ??= ownProcesses(this.#deps.hierarchies, readFileSync('/proc/self/cgroup', 'utf8'))
+    if (this.#ownProcesses) void hastenJoining(this.#ownProcesses).catch(() => undefined) // then the start takes longer
   }
 
   start: BuilderRuntime['start'] = async (spec, signal) => {

@@ -1,7 +1,8 @@
+import {readFileSync} from 'node:fs'
 import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
-import {cgroupHierarchies, cpuShares, stepsGroup, stepsMemoryBytes} from './cgroup.ts'
-import {parseMountinfo} from './mountinfo.ts'
+import {cgroupHierarchies, cpuShares, ownProcesses, stepsGroup, stepsMemoryBytes} from './cgroup.ts'
+import {parseMountinfo, readMounts} from './mountinfo.ts'
 
 const mebibyte = 1024 * 1024
 
@@ -22,6 +23,16 @@ describe('cgroupHierarchies', () => {
       '/sys/fs/cgroup/memory',
       '/sys/fs/cgroup/cpu,cpuacct',
     ])
+  })
+})
+
+describe('ownProcesses', () => {
+  it('is a file that lists this process, or none where this process sees no group of its own', async () => {
+    const hierarchies = cgroupHierarchies(await readMounts('self'))
+    const file = ownProcesses(hierarchies, readFileSync('/proc/self/cgroup', 'utf8'))
+    if (file) expect(readFileSync(file, 'utf8').split('\n')).toContain(String(process.pid))
+    expect(ownProcesses(hierarchies, '0::/not/there\n')).toBeNull()
+    expect(ownProcesses([], '0::/\n')).toBeNull()
   })
 })
 
