@@ -33,7 +33,7 @@ export type Result = {
 }
 
 /** Medians of this many rounds. */
-const rounds = 7
+const rounds = 15
 
 /** All in turn, so that what else the machine does meets all. The first round is not counted. */
 export const runBenchmark = async (benchmark: Benchmark): Promise<Result> => {

@@ -11,7 +11,7 @@ export type Spares<Thing> = {
 }
 
 /** By then the builder that took one has started: making the next one must not slow it down. */
-const refillAfterMs = 2_000
+const refillAfterMs = 500
 
 export const createSpares = <Thing>(
   create: (signal: AbortSignal) => Promise<Thing>,

@@ -49,13 +49,11 @@ export const createCgroups = (hierarchies: readonly string[], name: string, limi
   })
 
 /** The file by which this process joins a group that it is in already; null if its groups are not to be seen here. */
-export const ownProcesses = (hierarchies: readonly string[], cgroups: string): string | null =>
-  cgroups
-    .split('\n')
-    .flatMap((line) =>
-      hierarchies.map((hierarchy) => join(hierarchy, line.replace(/^[^:]*:[^:]*:/, ''), 'cgroup.procs')),
-    )
-    .find((file) => readOr(file, '').split('\n').includes(String(process.pid))) ?? null
+export const ownProcesses = (hierarchies: readonly string[], cgroups: string): string | null => {
+  const paths = [...cgroups.matchAll(/^[^:]*:[^:]*:(.+)$/gm)].map(([, path = '']) => path)
+  const files = paths.flatMap((path) => hierarchies.map((hierarchy) => join(hierarchy, path, 'cgroup.procs')))
+  return files.find((file) => readOr(file, '').split('\n').includes(String(process.pid))) ?? null
+}
 
 /**
  * The kernel lets the first move of a process into a group wait for all that is read meanwhile, 7 to 15 ms, and those that come
