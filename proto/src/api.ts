@@ -24,6 +24,7 @@ export const CreateBuild = Type.Object(
     createProject: Type.Optional(Type.Boolean()),
     architectures: Type.Array(Architecture, {minItems: 1, maxItems: 2, uniqueItems: true}),
     publicKey: Type.String({maxLength: 2048}),
+    /** `untrusted`: a throw-away copy of the cache, of which nothing is kept. A token that is untrusted makes no other builds. */
     trust: Type.Optional(Trust),
     summary: Type.Optional(Type.String({maxLength: 300})),
   },
@@ -77,6 +78,7 @@ export const buildStates = ['queued', 'running', ...finalStates] as const
 export const Build = Type.Object({
   id: BuildId,
   project: ProjectName,
+  trust: Trust,
   state: oneOf(...buildStates),
   reason: nullable(Type.String()),
   summary: nullable(Type.String()),
@@ -227,6 +229,7 @@ export const WhoAmI = Type.Object({
   kind: oneOf(...tokenKinds),
   name: Type.String(),
   projects: nullable(Type.Array(ProjectName)),
+  trust: Trust,
   createsProjects: Type.Boolean(),
 })
 export type WhoAmI = Static<typeof WhoAmI>

@@ -147,6 +147,7 @@ export const answerExamples = {
   Build: {
     id: 'b-7f3',
     project: 'acme/web',
+    trust: 'trusted',
     state: 'running',
     reason: 'cancelled by root',
     summary: '-t app .',
@@ -207,7 +208,7 @@ export const answerExamples = {
     caches: {volumes: 1, usedBytes: 4096},
     problems: ['host one is offline'],
   },
-  WhoAmI: {kind: 'project', name: 'ci', projects: ['acme/web'], createsProjects: false},
+  WhoAmI: {kind: 'project', name: 'ci', projects: ['acme/web'], trust: 'untrusted', createsProjects: false},
   JoinedHost: {host: 'h-1', certificatePem: '-----BEGIN', caPem: '-----BEGIN'},
 }
 

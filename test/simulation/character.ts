@@ -107,7 +107,7 @@ const clientOf = (chance: Chance, name: string, {projects, there, longestStepMs}
     by,
     project,
     architectures: chance.happens(0.95) ? wanted.filter((each) => there.includes(each)) : wanted,
-    trust: by.trust,
+    trust: chance.happens(isTrusted ? 0.1 : 0.5) ? 'untrusted' : 'trusted',
     steps: stepsOf(chance, project, longestStepMs),
     end: end ?? 'succeeds',
     habit: chance.happens(0.7) ? 'watches' : 'polls',

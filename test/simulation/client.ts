@@ -17,6 +17,7 @@ export type ClientPlan = {
   readonly by: Principal
   readonly project: string
   readonly architectures: readonly Architecture[]
+  /** What it asks for; its token may allow less. */
   readonly trust: Trust
   readonly steps: FakeSolve['steps']
   readonly end: FakeSolve['end']
@@ -86,7 +87,8 @@ export class Client {
   }
 
   async #run(): Promise<void> {
-    const {project, architectures, trust, clings} = this.plan
+    const {by, project, architectures, clings} = this.plan
+    const trust = by.trust === 'untrusted' ? by.trust : this.plan.trust
     this.#note({type: 'asked', key: this.#key, project, trust, architectures})
     const why = await this.#follow().catch((error: unknown) => String(error))
     if (why === null) {

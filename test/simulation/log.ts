@@ -6,7 +6,7 @@ import type {Slots} from '@hearth/proto/api'
 import type {Architecture, Trust} from '@hearth/proto/common'
 import type {BuilderId, BuildId, CopyId, GenerationId} from '@hearth/proto/ids'
 
-/** What clients do and see. `sentAt`: when it began what succeeded now. */
+/** What clients do and see. `trust`: what its build may be at most. `sentAt`: when it began what succeeded now. */
 export type ClientEvent =
   | {
       readonly type: 'asked'

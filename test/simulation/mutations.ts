@@ -7,6 +7,7 @@ const plan = 'agent/src/reconcile/plan.ts'
 const executor = 'agent/src/builder/executor.ts'
 const exit = 'agent/src/builder/exit.ts'
 const lease = 'agent/src/builder/lease.ts'
+const place = 'fleet/src/scheduler/place.ts'
 const grant = 'fleet/src/scheduler/grant.ts'
 const builds = 'fleet/src/builds/builds.ts'
 const board = 'fleet/src/scheduler/board.ts'
@@ -154,6 +155,23 @@ export const mutations: readonly Mutation[] = [
     edits: [
       edit(release, "if (builder.trust === 'untrusted')", 'if (false)'),
       edit(grant, "seal: trust === 'trusted' ?", 'seal: true ?'),
+    ],
+  },
+  {
+    name: 'an untrusted token makes trusted builds',
+    edits: [edit('fleet/src/builds/create.ts', "by.trust === 'untrusted' ?", 'false ?')],
+  },
+  {
+    name: 'the builder of an untrusted build stays warm, and serves the next',
+    edits: [
+      edit(place, "if (lease.trust === 'untrusted') return null", ''),
+      edit(place, "usable && trust === 'trusted' &&", 'usable &&'),
+      edit(
+        grant,
+        "if (builder.trust !== lease.trust || (builder.trust === 'untrusted'",
+        "if (false && (builder.trust === 'untrusted'",
+      ),
+      edit('fleet/src/builds/lease.ts', "if (builder.trust === 'untrusted')", 'if (false)'),
     ],
   },
   {

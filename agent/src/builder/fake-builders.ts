@@ -60,7 +60,7 @@ export class FakeBuilders {
     const {address} = this.deps
     const daemon = new FakeDaemon(spec, this.deps, this.trouble)
     const endpoints = [{kind: 'tcp', address, port: this.#freePort(), serverName: address}]
-    this.all.set(spec.builder, {caPem: `ca ${this.#cas++} of ${address}`, endpoints, daemon})
+    this.all.set(spec.builder, {caPem: `ca ${this.#cas++} of ${spec.builder} on ${address}`, endpoints, daemon})
     return daemon
   }
 

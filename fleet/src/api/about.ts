@@ -33,10 +33,11 @@ export const aboutRoutes = ({fleet, caPem, buildsCreateProjects, version, openAp
   tokenRoute(
     'token',
     {method: 'GET', path: '/v1/whoami', summary: 'What the token that asks may do', answer: WhoAmI},
-    async (_call, {kind, actor, projects}) => ({
+    async (_call, {kind, actor, projects, trust}) => ({
       kind,
       name: actor,
       projects,
+      trust,
       createsProjects: buildsCreateProjects && projects === null,
     }),
   ),

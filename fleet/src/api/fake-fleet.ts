@@ -200,9 +200,10 @@ export class FakeFleet implements Fleet {
   }
 }
 
-const buildOf = (id: BuildId, {project, summary}: CreateBuild, {actor}: Principal): Build => ({
+const buildOf = (id: BuildId, {project, summary, trust = 'trusted'}: CreateBuild, {actor}: Principal): Build => ({
   id,
   project,
+  trust,
   state: 'queued',
   reason: null,
   summary: summary ?? null,

@@ -43,9 +43,9 @@ describe('projects, caches, hosts, tokens', () => {
 
   it('says what a token may do', async () => {
     const {token} = await rig.tokens.create({kind: 'project', name: 'ci', projects: ['a'], trust: 'untrusted'}, 'test')
-    const mine = {kind: 'project', name: 'ci', projects: ['a'], createsProjects: false}
+    const mine = {kind: 'project', name: 'ci', projects: ['a'], trust: 'untrusted', createsProjects: false}
     expect((await rig.ask('GET', '/v1/whoami', {token})).json).toEqual(mine)
-    const all = {kind: 'admin', name: 'root', projects: null, createsProjects: false}
+    const all = {kind: 'admin', name: 'root', projects: null, trust: 'trusted', createsProjects: false}
     expect((await rig.ask('GET', '/v1/whoami')).json).toEqual(all)
   })
 })

@@ -12,7 +12,9 @@ export const tokenTable = (store: Pick<Store, 'transaction'>, random: Random, cl
     insert: (token, by) =>
       store.transaction(async (tx) => {
         await tx.tokens.put(token)
-        await audit(tx, by, 'create token', token.id, [token.kind, token.name, ...token.projects].join(' ').trim())
+        const trust = token.trust === 'untrusted' ? [token.trust] : []
+        const detail = [...trust, token.kind, token.name, ...token.projects].join(' ').trim()
+        await audit(tx, by, 'create token', token.id, detail)
       }),
     spend: (id, at) =>
       store.transaction(async (tx) => {

@@ -77,6 +77,10 @@ describe.each<[string, () => TokenTable]>([
     await expect(make(request)).rejects.toThrow('/projects')
   })
 
+  it.each(['admin', 'join'] as const)('of kind %s are never untrusted', async (kind) => {
+    await expect(make({kind, trust: 'untrusted'})).rejects.toThrow("only a token of kind 'project' can be untrusted")
+  })
+
   it('an hj_ prefix does not make a token join', async () => {
     const {token} = await make({kind: 'admin'})
     await expect(tokens.verifyJoin(token.replace('ht_', 'hj_'))).rejects.toThrow(ApiFailure)

@@ -133,12 +133,16 @@ export const principalOf = ({id, kind, name, projects, trust}: Token): Principal
   trust,
 })
 
-const checkKind = ({kind, projects = []}: CreateToken): void => {
+/** An admin could make itself a trusted token, so an untrusted admin would only look like a guard. */
+const checkKind = ({kind, projects = [], trust}: CreateToken): void => {
   if (kind === 'project' && projects.length === 0) {
     throw new ApiFailure(400, 'invalid', 'a project token needs /projects: the names of the projects that it may build')
   }
   if (kind !== 'project' && projects.length > 0) {
     throw new ApiFailure(400, 'invalid', `/projects is for tokens of kind 'project', not '${kind}'`)
+  }
+  if (kind !== 'project' && trust === 'untrusted') {
+    throw new ApiFailure(400, 'invalid', `only a token of kind 'project' can be untrusted, not one of kind '${kind}'`)
   }
 }
 

@@ -1,6 +1,6 @@
 import type {Build, BuildLease, CancelBuild, FinishBuild} from '@hearth/proto/api'
 import type {BuildId, HostId} from '@hearth/proto/ids'
-import {mayUse, notFound} from '../access.ts'
+import {mayUse, notFound, requireTrusted} from '../access.ts'
 import {act} from '../act.ts'
 import {ApiFailure} from '../api-failure.ts'
 import type {Change, Core} from '../change.ts'
@@ -33,7 +33,8 @@ const viewOf = async (core: Core, tx: Tx, build: BuildRecord, by: Principal): Pr
   const {id, projectName, state, reason, summary, createdBy, createdAt, endedAt} = build
   const own = build.tokenId === by.tokenId
   const views = leases.map((lease) => leaseView(lease, own, core.about.localHost))
-  return {id, project: projectName, state, reason, summary, createdBy, createdAt, endedAt, leases: views}
+  const trust = leases.some((lease) => lease.trust === 'untrusted') ? 'untrusted' : 'trusted'
+  return {id, project: projectName, trust, state, reason, summary, createdBy, createdAt, endedAt, leases: views}
 }
 
 const leaseView = (lease: LeaseRecord, own: boolean, localHost: HostId | null): BuildLease => {
@@ -111,6 +112,7 @@ const eachLease = async (
 ): Promise<void> =>
   await act(core, async (change) => {
     const build = await findBuild(change.tx, id, by)
+    if (build.tokenId !== by.tokenId) requireTrusted(by, `end ${build.id}, which another token has made`)
     const leases = await change.tx.leases.list({build: build.id})
     for (const {id: leaseId} of leases) {
       const lease = await change.tx.leases.get(leaseId)

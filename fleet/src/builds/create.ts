@@ -15,7 +15,7 @@ export const createBuild = async (core: Core, request: CreateBuild, by: Principa
   const id = await act(core, async (change) => {
     const key = `${by.tokenId} ${request.key}`
     const [known] = await change.tx.builds.list({key}, {limit: 1})
-    if (known) return known.id
+    if (known) return await sameBuild(change, known, trustOf(request, by))
     const project = await projectFor(change, request)
     const build = newBuild(change, {id: await freeId(change), request, by, key, project})
     await change.tx.builds.put(build)
@@ -26,6 +26,13 @@ export const createBuild = async (core: Core, request: CreateBuild, by: Principa
     return build.id
   })
   return await showBuild(core, id, by)
+}
+
+/** Whoever asks for an untrusted build must not be given a trusted one, however the key came to be used twice. */
+const sameBuild = async ({tx}: Change, {id}: BuildRecord, trust: LeaseRecord['trust']): Promise<BuildId> => {
+  const [lease] = await tx.leases.list({build: id}, {limit: 1})
+  if (!lease || lease.trust === trust) return id
+  throw new ApiFailure(409, 'key-in-use', `the key was used for the ${lease.trust} build ${id}: take another one`)
 }
 
 /** A token that is not trusted makes untrusted builds, whatever it asks for. */

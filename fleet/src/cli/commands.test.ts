@@ -100,7 +100,7 @@ describe('what each command asks for', () => {
       'the next build of web starts with an empty cache',
     ],
     [
-      'tokens create --project a --project b --trust untrusted --expires 1h --name ci -o yaml',
+      'tokens create --project a --project b --untrusted --expires 1h --name ci -o yaml',
       'POST /v1/tokens {"kind":"project","name":"ci","projects":["a","b"],"trust":"untrusted","expiresInMs":3600000}',
       {token: 'ht_x'},
       'token: ht_x',

@@ -100,8 +100,9 @@ export class Board {
     return this.#byVolume.get(keyOf(volume)) ?? []
   }
 
+  /** An untrusted one keeps nobody waiting: its copy is thrown away. */
   busyOf(volume: OfVolume): PlaceBuilder | null {
-    return this.buildersOf(volume).find(({use}) => use === 'busy') ?? null
+    return this.buildersOf(volume).find(({use, trust}) => use === 'busy' && trust === 'trusted') ?? null
   }
 
   /** The hosts of its architecture that hold the head of its volume. */

@@ -17,10 +17,11 @@ import {queueTimer} from './queue-timer.ts'
 
 // Invariant: the epoch of an attachment is raised in the transaction that makes its builder, so before any host hears of it.
 
-/** Gives a lease the warm builder of its project. */
+/** Gives a lease the warm builder of its project. One that is not trusted serves the lease for which it was made, and no other. */
 export const leaseWarmBuilder = async (change: Change, lease: LeaseRecord, id: BuilderId) => {
   const builder = await change.tx.builders.get(id)
   if (!builder || builder.lease || builder.want !== 'ready') return
+  if (builder.trust !== lease.trust || (builder.trust === 'untrusted' && builder.lastLease !== lease.id)) return
   const usedBytes = change.core.links.report(builder.host).builders.get(id)?.seen.usedBytes ?? null
   const cache = {...builder.cache, rolledBack: false, sealed: null, why: null, usedBytes}
   const granted = {...builder, lease: lease.id, lastLease: lease.id, serves: lease.build}

@@ -41,7 +41,7 @@ const waiting = fc.array(fc.record({project, architecture, trust, waitedMs: fc.i
   maxLength: 10,
 })
 
-/** What a fleet could really look like: no more builders than slots, at most one busy builder for a project and architecture. */
+/** What a fleet could really look like: no more builders than slots, at most one busy trusted builder for a project and architecture. */
 const input: fc.Arbitrary<PlaceInput> = fc
   .record({hosts, builders, waiting, homes: fc.array(fc.nat(), {maxLength: 4})})
   .map((drawn) => {
@@ -58,14 +58,18 @@ const input: fc.Arbitrary<PlaceInput> = fc
       const host = allHosts[at % Math.max(1, allHosts.length)]
       if (!host || allBuilders.filter((other) => other.host === host.host).length >= host.slots - host.foreign) continue
       const clash = allBuilders.some(
-        (other) => other.project === each.project && other.architecture === host.architecture && other.use === 'busy',
+        (other) =>
+          other.project === each.project &&
+          other.architecture === host.architecture &&
+          other.use === 'busy' &&
+          other.trust === 'trusted',
       )
       const ids = {
         builder: `n${index}` as BuilderId,
         build: `b-${index}` as BuildId,
         project: each.project as unknown as ProjectId,
       }
-      const use = each.use === 'busy' && clash ? 'idle' : each.use
+      const use = each.use === 'busy' && each.trust === 'trusted' && clash ? 'idle' : each.use
       allBuilders.push({
         ...each,
         ...ids,
@@ -132,7 +136,7 @@ describe('whatever the fleet looks like', () => {
     })
   })
 
-  test('a builder gets one lease at most: an idle one of that project, architecture and trust', () => {
+  test('a builder gets one lease at most: an idle one of that project and architecture, if both are trusted', () => {
     always((given) => {
       const {placements, evictions} = place(given)
       const taken = placements.flatMap(({builder}) => builder ?? [])
@@ -141,18 +145,20 @@ describe('whatever the fleet looks like', () => {
         if (!builder) continue
         const wanted = given.waiting.find((each) => each.lease === lease)
         const known = given.builders.find((each) => each.builder === builder)
-        expect(known).toMatchObject({use: 'idle', usable: true, project: wanted?.project, trust: wanted?.trust})
+        expect(known).toMatchObject({use: 'idle', usable: true, project: wanted?.project, trust: 'trusted'})
+        expect(wanted?.trust).toBe('trusted')
         expect(evictions.map((each) => each.builder)).not.toContain(builder)
       }
     })
   })
 
-  test('a project gets one busy builder for each architecture', () => {
+  test('a project gets one busy builder for each architecture, besides those of untrusted builds', () => {
     always((given) => {
       const {placements} = place(given)
       const placed = placements.map(({lease}) => given.waiting.find((each) => each.lease === lease))
       const busy = given.builders.filter(({use}) => use === 'busy')
-      const owners = [...placed, ...busy].map((each) => `${each?.project} ${each?.architecture}`)
+      const trusted = [...placed, ...busy].filter((each) => each?.trust === 'trusted')
+      const owners = trusted.map((each) => `${each?.project} ${each?.architecture}`)
       expect(new Set(owners).size).toBe(owners.length)
     })
   })
@@ -187,7 +193,12 @@ describe('whatever the fleet looks like', () => {
         const busy = [
           ...given.builders.filter(({use}) => use === 'busy'),
           ...placements.map(({lease: id}) => given.waiting.find((each) => each.lease === id)),
-        ].some((each) => each?.project === wanted?.project && each?.architecture === wanted?.architecture)
+        ].some(
+          (each) =>
+            each?.project === wanted?.project &&
+            each?.architecture === wanted?.architecture &&
+            [each?.trust, wanted?.trust].every((level) => level === 'trusted'),
+        )
         if (free && !busy) expect(againInMs).toBeGreaterThan(0)
       }
     })
@@ -244,12 +255,16 @@ describe('whatever the fleet looks like', () => {
       const {waits} = place(given)
       for (const {lease: id} of waits) {
         const {project: owner, architecture: its, trust: level} = leaseOf(given, id)
+        if (level === 'untrusted') continue
         const theirs = given.builders.filter((each) => each.project === owner && each.architecture === its)
         const taken = given.waiting.some(
           (each) =>
-            each.project === owner && each.architecture === its && !waits.some(({lease}) => lease === each.lease),
+            each.project === owner &&
+            each.architecture === its &&
+            each.trust === 'trusted' &&
+            !waits.some(({lease}) => lease === each.lease),
         )
-        if (taken || theirs.some(({use}) => use === 'busy')) continue
+        if (taken || theirs.some(({use, trust: of}) => use === 'busy' && of === 'trusted')) continue
         expect(
           theirs.filter(
             (each) => each.use === 'idle' && each.usable && each.trust === level && isOpen(given, each.host),

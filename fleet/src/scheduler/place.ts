@@ -5,7 +5,8 @@ import {explainFull, explainHome, explainNoHost} from './explain.ts'
 
 // Who builds where. Pure: the same input gives the same answer.
 // Invariants: no host gets more builders than it has slots; nothing is placed on a host that is offline, cordoned or draining;
-// a builder serves one lease; a project has one busy builder per architecture; every lease that waits is told why.
+// a builder serves one lease; a project has one busy trusted builder per architecture; an untrusted lease always gets a new builder;
+// every lease that waits is told why.
 
 /** `order` is the order of arrival; `waitedMs` is how long this lease has been waiting to be placed. */
 export type WaitingLease = {
@@ -116,9 +117,10 @@ const fairOrder = ({waiting, builders}: PlaceInput): readonly WaitingLease[] => 
 }
 
 const onWarmBuilder = (lease: WaitingLease, board: Board): Decision => {
+  if (lease.trust === 'untrusted') return null
   const warm = board
     .buildersOf(lease)
-    .find(({use, usable, trust, host}) => use === 'idle' && usable && trust === lease.trust && board.isOpen(host))
+    .find(({use, usable, trust, host}) => use === 'idle' && usable && trust === 'trusted' && board.isOpen(host))
   if (board.busyOf(lease) || !warm) return null
   return {lease: lease.lease, host: warm.host, builder: warm.builder, note: null}
 }
@@ -128,7 +130,7 @@ const onHost = (lease: WaitingLease, board: Board): Decision => {
   if (hosts.length === 0) {
     return {lease: lease.lease, why: explainNoHost(lease.architecture, board.hosts), againInMs: null, hopeless: true}
   }
-  const busy = board.busyOf(lease)
+  const busy = lease.trust === 'trusted' ? board.busyOf(lease) : null
   if (busy) {
     const why = `project ${lease.projectName} already has a build on ${lease.architecture}: ${busy.build}`
     return {lease: lease.lease, why, againInMs: null, hopeless: false}

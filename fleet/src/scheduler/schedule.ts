@@ -59,6 +59,7 @@ const waitingLease = (
     (each) =>
       each.project === project &&
       each.architecture === architecture &&
+      [each.trust, trust].every((level) => level === 'trusted') &&
       each.want === 'ready' &&
       core.links.isBusy(each),
   )

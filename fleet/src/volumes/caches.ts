@@ -1,7 +1,7 @@
 import type {Cache, Project} from '@hearth/proto/api'
 import type {Architecture} from '@hearth/proto/common'
 import type {ProjectId} from '@hearth/proto/ids'
-import {mayUse, notFound, requireAdmin, requireProject} from '../access.ts'
+import {mayUse, notFound, requireAdmin, requireProject, requireTrusted} from '../access.ts'
 import {act} from '../act.ts'
 import {ApiFailure} from '../api-failure.ts'
 import type {Change, Core} from '../change.ts'
@@ -52,6 +52,7 @@ export const resetCache = async (
   by: Principal,
 ): Promise<readonly Cache[]> => {
   requireProject(by, project)
+  requireTrusted(by, `reset the cache of ${project}`)
   const ids = await act(core, async (change) => {
     const record = await findProject(change.tx, project)
     const all = await change.tx.volumes.list({project: record.id})

@@ -42,7 +42,8 @@ const settleCopy = async (
   const {clean, generation, reason} = release
   const volume = await change.tx.volumes.get(builder.volume)
   if (builder.trust === 'untrusted') {
-    await condemnCopy(change, copy)
+    if (clean) await condemnCopy(change, copy)
+    else await abandonCopy(change, copy.id, reason)
     return {sealed: null, why: 'an untrusted build does not change the cache'}
   }
   if (clean && !builder.failed && generation !== null && generation === builder.seal) {

@@ -27,9 +27,10 @@ export class CopyAudit {
   /** Some fleet's list may have lacked what a later one knows again. */
   #isRestored = false
   readonly #lastHolder = new Map<string, string>()
-  readonly #untrusted = new Set<string>()
-  readonly #untrustedClients = new Set<string>()
-  readonly #untrustedBuilds = new Set<string>()
+  /** Whom a builder serves, and of what trust; by the word of the clients. */
+  readonly #trustOfKey = new Map<string, string>()
+  readonly #trustOfBuild = new Map<string, string>()
+  readonly #servedBy = new Map<string, {readonly build: string; readonly trust: string}>()
 
   constructor(claim: Claim) {
     this.#claim = claim
@@ -123,12 +124,7 @@ export class CopyAudit {
       },
     },
     client: {
-      asked: ({trust}, {place}) => {
-        if (trust === 'untrusted') this.#untrustedClients.add(place)
-      },
-      answered: ({build}, {place}) => {
-        if (this.#untrustedClients.has(place)) this.#untrustedBuilds.add(build)
-      },
+      asked: ({key, trust}) => void this.#trustOfKey.set(key, trust),
     },
     fleet: {
       builderReleased: ({builder, clean, reason}) => {
@@ -137,15 +133,25 @@ export class CopyAudit {
         const isForgotten = (this.#forgotAt.get(sealing.place) ?? -1) >= sealing.at
         this.#claim(isForgotten || this.#isRestored, 'I2', 'what was sealed is told until the fleet knows it')
       },
+      buildCreated: ({build, key}) => {
+        const trust = this.#trustOfKey.get(key.split(' ').at(-1) ?? '')
+        if (trust) this.#trustOfBuild.set(build, trust)
+      },
       leasePlaced: ({build, builder}) => {
-        if (this.#untrustedBuilds.has(build)) this.#untrusted.add(builder)
+        const trust = this.#trustOfBuild.get(build)
+        if (!trust) return // the fleet died before it told of it
+        const served = this.#servedBy.get(builder)
+        const isOwn = !served || served.build === build || (served.trust === 'trusted' && trust === 'trusted')
+        this.#claim(isOwn, 'I6', 'the builder of an untrusted build serves no other, and it gets none that did')
+        this.#servedBy.set(builder, {build, trust})
       },
       headChanged: ({generation, copy, epoch}) => {
         if (generation === null) return
         const sealing = this.#sealings.get(generation)
         const isOurs = sealing?.copy === copy && sealing?.epoch === epoch
         this.#claim(isOurs, 'I6', 'the head is a generation that was sealed of that copy under that epoch')
-        this.#claim(!this.#untrusted.has(sealing?.builder ?? ''), 'I6', 'no untrusted build changes the cache')
+        const isTrusted = this.#servedBy.get(sealing?.builder ?? '')?.trust !== 'untrusted'
+        this.#claim(isTrusted, 'I6', 'no untrusted build changes the cache')
       },
     },
   }

@@ -26,7 +26,7 @@ export const buildCommand = async (argv: readonly string[], context: Context): P
     const plan = await planBuild(parsed, {...context, scratch, nodeArchitecture: process.arch})
     const ignored = ignoredCacheFlags(parsed.flags['cache-from'], parsed.flags['cache-to'])
     if (ignored) context.print.note(ignored)
-    return await build({plan, scratch, projectFlag: parsed.flags.project}, context)
+    return await build({plan, scratch, projectFlag: parsed.flags.project, untrusted: parsed.flags.untrusted}, context)
   } finally {
     rmSync(scratch, {recursive: true, force: true})
   }
@@ -39,9 +39,14 @@ const makeScratch = ({XDG_RUNTIME_DIR}: NodeJS.ProcessEnv): string => {
   return scratch
 }
 
-type Job = {readonly plan: BuildPlan; readonly scratch: string; readonly projectFlag: string | null}
+type Job = {
+  readonly plan: BuildPlan
+  readonly scratch: string
+  readonly projectFlag: string | null
+  readonly untrusted: boolean
+}
 
-const build = async ({plan, scratch, projectFlag}: Job, context: Context): Promise<number> => {
+const build = async ({plan, scratch, projectFlag, untrusted}: Job, context: Context): Promise<number> => {
   const buildctl = findTool('buildctl', context.environment, context.programDirectory)
   if (plan.outputs.load !== null) await checkDocker()
   const {connection, fleet} = context.connect()
@@ -59,6 +64,7 @@ const build = async ({plan, scratch, projectFlag}: Job, context: Context): Promi
     ...(project.create ? {createProject: true} : {}),
     architectures: [...plan.architectures],
     publicKey: key.publicKey,
+    ...(untrusted ? {trust: 'untrusted'} : {}),
   }
   return runBuild(
     {plan, scratch, buildctl, privateKeyPem: key.privateKeyPem, request, fleet},

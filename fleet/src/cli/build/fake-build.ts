@@ -23,6 +23,7 @@ export const fakeLease = (more: Partial<BuildLease> = {}): BuildLease => ({
 export const fakeBuild = (more: Partial<Build> = {}): Build => ({
   id: 'b-7f3' as BuildId,
   project: 'web',
+  trust: 'trusted',
   state: 'queued',
   reason: null,
   summary: null,

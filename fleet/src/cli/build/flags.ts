@@ -92,6 +92,10 @@ export const flags = {
   },
   quiet: {type: 'boolean', short: 'q', describe: "print only the image's id"},
   project: {type: 'string', value: 'name', describe: 'whose cache to use; else HEARTH_PROJECT, hearth.json, …'},
+  untrusted: {
+    type: 'boolean',
+    describe: "read the project's cache, but leave nothing in it",
+  },
   'cache-from': {type: 'string', multiple: true, value: '…', describe: "not needed: the project's cache is attached"},
   'cache-to': {type: 'string', multiple: true, value: '…', describe: "not needed: the project's cache is attached"},
   help: {type: 'boolean', short: 'h', describe: 'show this'},

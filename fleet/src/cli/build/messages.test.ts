@@ -56,7 +56,14 @@ describe('before', () => {
       'web · amd64 · iron · cache lost, starting empty, because its host is gone',
     ],
   ])('%s', (_, lease, line) => {
-    expect(beforeLine('web', fakeLease(lease), now)).toBe(line)
+    expect(beforeLine(fakeBuild(), fakeLease(lease), now)).toBe(line)
+  })
+
+  it('of an untrusted build says that nothing of it is kept', () => {
+    const line = beforeLine(fakeBuild({trust: 'untrusted'}), fakeLease({local: true, cache: cache({from: 41})}), now)
+    expect(line).toMatch(
+      /^web · amd64 · this host · cache: generation 41 · untrusted: nothing of it stays in the cache$/,
+    )
   })
 })
 

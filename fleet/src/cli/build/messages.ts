@@ -6,8 +6,18 @@ import type {Outputs} from './outputs.ts'
 // Every sentence of `hearth build`, as values of what is known.
 
 /** `web · amd64 · this host · cache: generation 41, 3 min old, 2.1 GB, attached in 64 ms` */
-export const beforeLine = (project: string, lease: BuildLease, now: number): string =>
-  [project, lease.architecture, lease.local ? 'this host' : (lease.host ?? 'a host'), cachePart(lease, now)].join(' · ')
+export const beforeLine = (
+  {project, trust}: Pick<Build, 'project' | 'trust'>,
+  lease: BuildLease,
+  now: number,
+): string =>
+  [
+    project,
+    lease.architecture,
+    lease.local ? 'this host' : (lease.host ?? 'a host'),
+    cachePart(lease, now),
+    ...(trust === 'untrusted' ? ['untrusted: nothing of it stays in the cache'] : []),
+  ].join(' · ')
 
 const cachePart = (lease: BuildLease, now: number): string => {
   const {from, rolledBack, why} = lease.cache

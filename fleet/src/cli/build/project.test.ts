@@ -18,6 +18,7 @@ const me = (projects: WhoAmI['projects'], createsProjects = false): WhoAmI => ({
   kind: 'project',
   name: 'ci',
   projects,
+  trust: 'trusted',
   createsProjects,
 })
 type Ask = {flag?: string; environment?: NodeJS.ProcessEnv; connection?: Partial<Connection>; whoAmI?: WhoAmI}

@@ -89,7 +89,7 @@ const solve = async (lease: BuildLease, build: Build, solving: Solving): Promise
   const {run, follower, print, signal} = solving
   const {plan, scratch, buildctl, privateKeyPem} = run
   if (!lease.connection) throw new Error(`the lease for ${lease.architecture} has no connection`)
-  if (!isQuiet(plan)) print.note(beforeLine(build.project, lease, Date.now()))
+  if (!isQuiet(plan)) print.note(beforeLine(build, lease, Date.now()))
   const directory = join(scratch, lease.architecture)
   mkdirSync(directory, {mode: 0o700})
   const wantsMetadata = plan.idFile !== null || plan.metadataFile !== null || plan.progress === 'quiet'

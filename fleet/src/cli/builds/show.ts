@@ -15,9 +15,10 @@ export const showCommand = (context: VerbContext) =>
   })
 
 /** The record that scripts read; the spans of stop, detach and seal come in after the build has ended. */
-export const buildRecord = ({id, project, state, reason, leases}: Build) => ({
+export const buildRecord = ({id, project, trust, state, reason, leases}: Build) => ({
   id,
   project,
+  trust,
   state,
   reason,
   leases: leases.map(({architecture, host, cache: {from, sealed, why}, steps, timingsMs}) => ({
@@ -50,7 +51,7 @@ const spanOrder = [
 /** A paragraph for the build and one for each lease. */
 export const buildText = (build: Build, now: number): string =>
   [
-    `${build.id}  ${build.project}  ${build.state}`,
+    `${build.id}  ${build.project}  ${build.state}${build.trust === 'untrusted' ? '  untrusted' : ''}`,
     ...(build.reason ? [`  ${build.reason}`] : []),
     `  by ${build.createdBy}, ${formatAgo(now - build.createdAt)}`,
     ...build.leases.flatMap(leaseLines),

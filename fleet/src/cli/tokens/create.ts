@@ -26,20 +26,25 @@ export const createCommand = (context: VerbContext) =>
             describe: 'what it may build; may be repeated',
           }),
         )
-        .option('trust', {
-          choices: ['trusted', 'untrusted'] as const,
-          describe: "untrusted: its builds don't change the cache",
+        .option('untrusted', {
+          type: 'boolean',
+          default: false,
+          describe: "its builds read the projects' caches, but leave nothing in them",
         })
         .option('expires', hinted({type: 'string', value: 'TIME', describe: 'after this time, such as 90d'})),
-    handler: async ({kind, name, project, trust, expires, output}) => {
+    handler: async ({kind, name, project, untrusted, expires, output}) => {
       if (kind === 'project' && project.length === 0)
         throw new UsageError('what may it build? add --project NAME, or --kind admin or join for another kind of token')
+      if (kind !== 'project' && untrusted)
+        throw new UsageError(
+          `--untrusted is for tokens of kind project: one of kind ${kind} could make itself a trusted one`,
+        )
       for (const each of project) checkProjectName(each, '--project')
       const request: CreateToken = {
         kind,
         ...(name && {name}),
         ...(project.length > 0 && {projects: project}),
-        ...(trust && {trust}),
+        ...(untrusted && {trust: 'untrusted'}),
         ...(expires !== undefined && {expiresInMs: durationOf(expires)}),
       }
       const made = await context.fleet().json<CreatedToken>('POST', '/v1/tokens', request)
