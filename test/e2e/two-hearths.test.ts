@@ -92,7 +92,7 @@ describe.skipIf(unprivileged())('hearth up with sudo', () => {
 const install = async (place: string): Promise<string> => {
   const root = join(import.meta.dirname, '../..')
   // not the compile cache beside it, in which programs of other tests write
-  for (const part of ['fleet/bin', 'build/hearth/program'])
+  for (const part of ['fleet/bin', 'build/hearth/program', 'build/hearth/builder'])
     await cp(join(root, part), join(place, part), {recursive: true})
   for (const sources of ['agent/src', 'proto/src', 'fleet/src']) await mkdir(join(place, sources), {recursive: true})
   await mkdir(join(place, 'build/toolchain/bin'), {recursive: true})
