@@ -17,6 +17,7 @@ describe('agentConfig', () => {
       advertise: null,
       builderSubnet: '10.213.0.0/16',
       registries: {},
+      volumes: {poolSizeBytes: null, keepFreeBytes: null},
       unclaimedAfterMs: 1_800_000,
       logLevel: 'info',
     })
@@ -32,11 +33,13 @@ describe('agentConfig', () => {
       advertise: '10.0.0.2',
       builderSubnet: '10.99.0.0/24',
       registries: {'r.example:5000': {http: true}, 'docker.io': {mirrors: ['m.example'], ca: ['/ca.pem']}},
+      volumes: {poolSize: '500GB', keepFree: '2.5GB'},
       unclaimedAfter: '1h',
       logLevel: 'debug',
     }
     const {fleet, unclaimedAfter, ...same} = file
-    expect(config(file)).toEqual({...same, fleetUrl: fleet, unclaimedAfterMs: 3_600_000})
+    const volumes = {poolSizeBytes: 500e9, keepFreeBytes: 2.5e9}
+    expect(config(file)).toEqual({...same, fleetUrl: fleet, volumes, unclaimedAfterMs: 3_600_000})
     expect(unclaimedAfter).toBe('1h')
   })
 
@@ -74,6 +77,12 @@ describe('agentConfig', () => {
       "agent.yaml: registries: r: there is no key 'htp'; did you mean 'http'?",
     ],
     ['a registry that is text', {registries: {r: 'http'}}, 'agent.yaml: registries: r: it must hold keys'],
+    ['a size', {volumes: {keepFree: '5 GB'}}, 'volumes.keepFree is "5 GB", but must be a size such as 50GB'],
+    [
+      'an unknown key of the volumes',
+      {volumes: {poolsize: '5GB'}},
+      "there is no key 'volumes.poolsize'; did you mean 'volumes.poolSize'?",
+    ],
     ['a duration', {unclaimedAfter: 'soon'}, "unclaimedAfter is 'soon', but must be a duration such as 30m"],
     ['a level', {logLevel: 'loud'}, 'logLevel is "loud", but must be one of'],
     [
@@ -101,8 +110,11 @@ describe('docs/configuration.md', () => {
   it('has every key of the file, with its default', () => {
     const text = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8')
     const section = /## agent\.yaml\n(.*?)\n## /s.exec(text)?.[1] ?? ''
-    const rows = [...section.matchAll(/^\| `(\w+)` \| (?:`([^`]*)`|[^|]*) \|/gm)]
-    const keys = Object.keys(config(null)).map((key) => key.replace(/Ms$/, '').replace('fleetUrl', 'fleet'))
+    const rows = [...section.matchAll(/^\| `(\w+)` \| (?:`([^`]*)` |[^|]*)\|/gm)]
+    const {volumes} = config(null)
+    const keys = [...Object.keys(config(null)), ...Object.keys(volumes)].map((key) =>
+      key.replace(/(Ms|Bytes)$/, '').replace('fleetUrl', 'fleet'),
+    )
     expect(rows.map(([, key]) => String(key)).toSorted()).toEqual(keys.toSorted())
     const shown = rows.flatMap(([, key, value]) =>
       value === undefined ? [] : [[key, key === 'slots' ? Number(value) : value]],

@@ -1,11 +1,13 @@
 import {ConfigError, checkConfig} from '@hearth/proto/config-file'
 import {parseDuration} from '@hearth/proto/duration'
 import {oneOf} from '@hearth/proto/schema'
+import {parseSize, sizePattern} from '@hearth/proto/size'
 import {type Static, Type} from 'typebox'
 import type {Registries} from './buildkit/config.ts'
 import {linksIn, SubnetError} from './host/subnet.ts'
 
 const text = (description: string) => Type.Optional(Type.String({minLength: 1, description}))
+const size = Type.Optional(Type.String({pattern: sizePattern, description: 'a size such as 50GB (MB, GB or TB)'}))
 const levels = ['debug', 'info', 'warn', 'error'] as const
 
 /** /etc/hearth/agent.yaml. Every key is optional; HEARTH_* variables and the command line's flags win over it. */
@@ -20,6 +22,7 @@ const AgentFile = Type.Object({
   registries: Type.Optional(
     Type.Record(Type.String(), Type.Unknown(), {description: 'registries with what is special about each'}),
   ),
+  volumes: Type.Optional(Type.Object({poolSize: size, keepFree: size}, {description: 'keys such as keepFree'})),
   unclaimedAfter: text('a duration such as 30m'),
   logLevel: Type.Optional(oneOf(...levels)),
 })
@@ -33,6 +36,9 @@ const RegistryFile = Type.Object({
   mirrors: Type.Optional(Type.Array(Type.String(), {description: 'a list of registries to ask first'})),
 })
 
+/** `poolSizeBytes`: the most that a pool file may grow to, null: what its disk has. `keepFreeBytes`: see `keptFreeBytes`. */
+export type VolumeSpace = {readonly poolSizeBytes: number | null; readonly keepFreeBytes: number | null}
+
 export type AgentConfig = {
   readonly fleetUrl: string | null
   readonly joinTokenFile: string | null
@@ -44,6 +50,7 @@ export type AgentConfig = {
   readonly advertise: string | null
   readonly builderSubnet: string
   readonly registries: Registries
+  readonly volumes: VolumeSpace
   readonly unclaimedAfterMs: number
   readonly logLevel: (typeof levels)[number]
 }
@@ -69,6 +76,10 @@ export const agentConfig = ({file, fileName, environment, flags}: AgentSources):
     advertise: flags.advertise || saved.advertise || null,
     registries: checkRegistries(saved.registries ?? {}, fileName),
     builderSubnet: checkSubnet(saved.builderSubnet ?? '10.213.0.0/16', fileName),
+    volumes: {
+      poolSizeBytes: parseSize(saved.volumes?.poolSize ?? ''),
+      keepFreeBytes: parseSize(saved.volumes?.keepFree ?? ''),
+    },
     unclaimedAfterMs: durationMs(saved.unclaimedAfter ?? '30m', `${fileName}: unclaimedAfter`),
     logLevel: logLevel(environment['HEARTH_LOG_LEVEL']) ?? saved.logLevel ?? 'info',
   })

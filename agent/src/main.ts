@@ -43,7 +43,7 @@ const main = async (argv: readonly string[]): Promise<number> => {
 
 /** Runs until SIGTERM or SIGINT, which end no builder. */
 const serve = async (config: AgentConfig, flags: RunFlags): Promise<number> => {
-  const {fleetUrl, slots, builderSubnet, registries} = config
+  const {fleetUrl, slots, builderSubnet, registries, volumes} = config
   if (!fleetUrl) throw new ConfigError('no fleet: say which with --fleet URL, or `fleet:` in the configuration file')
   const tools = {buildkitd: findTool('buildkitd'), runc: findTool('runc')}
   const searchPath = process.env['PATH'] ?? ''
@@ -56,7 +56,15 @@ const serve = async (config: AgentConfig, flags: RunFlags): Promise<number> => {
   await requireOwnAddress(address)
   const host = await openHost(
     {
-      ...{...options, slots, tools, builderSubnet, registries, advertise: {address, serverName: 'hearth-builder'}},
+      ...{
+        ...options,
+        slots,
+        tools,
+        builderSubnet,
+        registries,
+        volumes,
+        advertise: {address, serverName: 'hearth-builder'},
+      },
       deny: await addressesOf(fleetUrl),
       beforeMaking: async ({journal, facts}) => {
         await hostIdentity({...options, journal, architecture: facts.architecture})

@@ -4,11 +4,12 @@ import type {Clock, Log} from '@hearth/proto/clock'
 import type {HostUsage} from '@hearth/proto/observed'
 import {openRuntime, type RealRuntime} from './builder/real-runtime.ts'
 import type {Registries} from './buildkit/config.ts'
+import type {VolumeSpace} from './config.ts'
 import {type HostFacts, readHostFacts} from './host/facts.ts'
 import type {Denied} from './host/nft.ts'
-import {closePool, openPool} from './host/pool.ts'
+import {closePool, openPool, type Pool} from './host/pool.ts'
 import {run} from './host/run.ts'
-import {createUsageReader} from './host/usage.ts'
+import {createUsageReader, type UsageOptions} from './host/usage.ts'
 import {type Journal, openJournal} from './store/journal.ts'
 import {createLocalVolumes, type LocalVolumes} from './volume/local.ts'
 
@@ -35,12 +36,15 @@ export type HostOptions = {
   /** What no RUN step may reach: the fleet. This machine itself and its other builders never are. */
   readonly deny?: readonly Denied[]
   readonly registries: Registries
+  readonly volumes?: VolumeSpace
   /** Called once the state directory is this agent's, before anything is made: what it throws leaves nothing behind. */
   readonly beforeMaking?: (opened: Pick<OpenHost, 'facts' | 'journal'>) => Promise<void>
   readonly patience?: Partial<Patience>
   readonly clock: Clock
   readonly log: Log
 }
+
+const noLimits: VolumeSpace = {poolSizeBytes: null, keepFreeBytes: null}
 
 /** This machine, made ready for an agent. */
 export type OpenHost = {
@@ -79,7 +83,18 @@ type Made = Pick<OpenHost, 'volumes' | 'runtime' | 'usage' | 'release'>
 const makeReady = async (
   stateDirectory: string,
   facts: HostFacts,
-  {slots, tools, advertise, builderSubnet, registries, deny = [], patience, clock, log}: HostOptions,
+  {
+    slots,
+    tools,
+    advertise,
+    builderSubnet,
+    registries,
+    volumes: space = noLimits,
+    deny = [],
+    patience,
+    clock,
+    log,
+  }: HostOptions,
   signal: AbortSignal,
 ): Promise<Made> => {
   const pool = await openPool({stateDirectory, run, log, signal})
@@ -97,7 +112,7 @@ const makeReady = async (
     return {
       volumes,
       runtime,
-      usage: createUsageReader(stateDirectory, pool.volumes),
+      usage: createUsageReader({disks: disksOf(stateDirectory, pool), keepFreeBytes: space.keepFreeBytes}),
       release: async (inner) => {
         if (!(await isUnused(inner)) || !(await runtime.release(inner))) return false
         await closePool({stateDirectory, run, signal: inner})
@@ -109,4 +124,16 @@ const makeReady = async (
     if (await isUnused(inner)) await closePool({stateDirectory, run, signal: inner})
     throw error
   }
+}
+
+const disksOf = (stateDirectory: string, {kind, volumes}: Pool): UsageOptions['disks'] => {
+  const reset = 'reset caches that are not needed (hearth caches)'
+  const below = {
+    path: stateDirectory,
+    name: `the disk of ${stateDirectory}`,
+    cure: `free some space there, or ${reset}`,
+  }
+  if (kind === 'native') return [below]
+  const cure = `${reset}, or let it grow (volumes.poolSize in agent.yaml)`
+  return [{path: volumes, name: `the volume pool ${volumes}.img`, cure}, below]
 }

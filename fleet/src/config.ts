@@ -1,11 +1,11 @@
 import {ConfigError, checkConfig} from '@hearth/proto/config-file'
 import {parseDuration} from '@hearth/proto/duration'
 import {oneOf} from '@hearth/proto/schema'
+import {parseSize, sizePattern} from '@hearth/proto/size'
 import {type Static, type TSchema, Type} from 'typebox'
 import {defaultPolicy, type Policy} from './policy.ts'
 
 const durationPattern = '^(\\d+(\\.\\d+)?(ms|s|m|h|d))+$'
-const sizePattern = '^\\d+(\\.\\d+)?(MB|GB|TB)$'
 const Duration = Type.String({pattern: durationPattern, description: 'a duration such as 10m or 1h30m'})
 const Size = Type.String({pattern: sizePattern, description: 'a size such as 50GB (MB, GB or TB)'})
 const count = (minimum: number, maximum = 1_000_000) =>
@@ -122,8 +122,3 @@ const toNumber = (key: string, value: unknown): unknown => {
   if (typeof value !== 'string') return value
   return unitOf(key) === 'Ms' ? parseDuration(value) : parseSize(value)
 }
-
-const sizeUnits = {MB: 1e6, GB: 1e9, TB: 1e12} as const
-
-const parseSize = (text: string): number =>
-  Math.round(Number(text.slice(0, -2)) * sizeUnits[text.slice(-2) as keyof typeof sizeUnits])

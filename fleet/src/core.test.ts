@@ -337,7 +337,7 @@ describe('a builder', () => {
     const waits = await world.build('web')
     expect(lease(waits)).toMatchObject({
       state: 'queued',
-      waiting: {why: expect.stringContaining('the disk of host h1 is full')},
+      waiting: {why: expect.stringContaining('host h1 takes no new builds: its disk is nearly full')},
     })
     agent.diskFreeBytes = 50e9
     await agent.report(world.fleet)

@@ -27,6 +27,6 @@ test('a full disk is told before builds fail for it', async () => {
   world.agent().diskFreeBytes = 4.9e9
   await world.agent().report(world.fleet)
   expect(await problems()).toEqual([
-    'the disk of host h1 is nearly full (4900 MB of 100000 MB free): free some space, or reset caches that are not needed',
+    'host h1: its disk is nearly full (4900 of 100000 MB free): free some space there, or reset caches that are not needed',
   ])
 })

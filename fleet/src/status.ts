@@ -3,7 +3,6 @@ import {architectures} from '@hearth/proto/common'
 import {requireAdmin} from './access.ts'
 import type {Core} from './change.ts'
 import type {Principal} from './fleet.ts'
-import {isDiskLow} from './hosts/disk.ts'
 import {listHosts, slotsOf} from './hosts/hosts.ts'
 import {listCaches} from './volumes/caches.ts'
 
@@ -30,7 +29,7 @@ export const status = async (core: Core, by: Principal): Promise<Status> => {
     problems: [
       ...(hosts.length === 0 ? ['no host has joined: `hearth tokens create --kind join` makes a token for one'] : []),
       ...closed(hosts),
-      ...hosts.flatMap(fullDisk),
+      ...hosts.flatMap(lacksRoom),
       ...offline.map(
         ({name}) =>
           `host ${name} is offline: see that hearth-agent runs there, or remove it with \`hearth hosts remove ${name}\``,
@@ -50,13 +49,10 @@ const closed = (hosts: readonly Host[]): readonly string[] => {
   return [`no host takes new builds, as all are cordoned or draining: \`hearth uncordon ${name}\` opens one`]
 }
 
-const fullDisk = (host: Host): readonly string[] => {
-  if (!isDiskLow(host)) return []
-  const {name, diskFreeBytes, diskTotalBytes} = host
-  const free = `${Math.floor((diskFreeBytes ?? 0) / 1e6)} MB of ${Math.floor((diskTotalBytes ?? 0) / 1e6)} MB`
-  return [
-    `the disk of host ${name} is nearly full (${free} free): free some space, or reset caches that are not needed`,
-  ]
+const lacksRoom = ({name, pressure}: Host): readonly string[] => {
+  if (!pressure) return []
+  const closed = pressure.closed ? 'takes no new builds: ' : ''
+  return [`host ${name}: ${closed}${pressure.message}`]
 }
 
 const capacityAndBuilds = async (core: Core) =>

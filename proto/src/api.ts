@@ -133,6 +133,8 @@ export const Host = Type.Object({
   diskTotalBytes: nullable(Bytes),
   diskFreeBytes: nullable(Bytes),
   load: nullable(Type.Number()),
+  /** A disk of it lacks room; `closed`: it takes no new builds until there is more. */
+  pressure: nullable(Type.Object({closed: Type.Boolean(), message: Type.String()})),
   builders: Type.Array(BuilderView),
 })
 export type Host = Static<typeof Host>

@@ -81,7 +81,10 @@ export const messageExamples = {
       builders: [observedBuilder],
       copies: [{copy: uuid, usedBytes: 4096, fault: {code: 'no-space', message: 'the pool is full'}}],
       generations: [{generation: 'g-41', usedBytes: 4096}],
-      usage: {diskTotalBytes: 10, diskFreeBytes: 5, memoryAvailableBytes: 7, load: 0.5},
+      usage: {
+        ...{diskTotalBytes: 10, diskFreeBytes: 5, memoryAvailableBytes: 7, load: 0.5},
+        pressure: {message: 'the disk is nearly full', missingBytes: 4, evict: true, closed: false},
+      },
     },
     drain: {type: 'drain', reason: 'spot notice', deadlineMs: 120_000},
     unsupported: {type: 'unsupported', of: 'teleport'},
@@ -172,6 +175,7 @@ export const answerExamples = {
     diskTotalBytes: 10,
     diskFreeBytes: 5,
     load: 0.5,
+    pressure: {closed: true, message: 'its disk is too full'},
     builders: [
       {
         id: 'bd-1',

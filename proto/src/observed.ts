@@ -68,11 +68,27 @@ export type ObservedCopy = Static<typeof ObservedCopy>
 export const ObservedGeneration = Type.Object({generation: GenerationId, usedBytes: Bytes})
 export type ObservedGeneration = Static<typeof ObservedGeneration>
 
-/** `freeBytes` and `totalBytes` of the file system that holds the volumes; `load` is the share of CPU time in use, 0 to 1. */
+/**
+ * A disk of this host lacks room, by the host's own measure: `message` says which, how full it is, and what to do; with `missingBytes`
+ * more there is enough. `evict`: caches that are not in use should go, the oldest first. `closed`: the host takes no new builds.
+ */
+export const DiskPressure = Type.Object({
+  message: Type.String(),
+  missingBytes: Bytes,
+  evict: Type.Boolean(),
+  closed: Type.Boolean(),
+})
+export type DiskPressure = Static<typeof DiskPressure>
+
+/**
+ * `freeBytes` and `totalBytes` of the file system that holds the volumes; `load` is the share of CPU time in use, 0 to 1. `pressure` is
+ * null while there is room on all disks; older agents leave it out.
+ */
 export const HostUsage = Type.Object({
   diskTotalBytes: Bytes,
   diskFreeBytes: Bytes,
   memoryAvailableBytes: Bytes,
   load: Type.Number({minimum: 0}),
+  pressure: Type.Optional(nullable(DiskPressure)),
 })
 export type HostUsage = Static<typeof HostUsage>

@@ -1,32 +1,44 @@
 import {readFile} from 'node:fs/promises'
-import type {HostUsage} from '@hearth/proto/observed'
+import type {DiskPressure, HostUsage} from '@hearth/proto/observed'
 import si from 'systeminformation'
+import {type Disk, decidePressure} from '../disk/decide.ts'
 import {readDiskSpace} from './disk-space.ts'
 
 type CpuTicks = {readonly busy: number; readonly total: number}
 
+/** A directory on it; `name` and `cure` as in `Disk`. */
+export type WatchedDisk = Pick<Disk, 'name' | 'cure'> & {readonly path: string}
+export type UsageOptions = {
+  /** The volumes are on the first; they have no room if one of the others has none. */
+  readonly disks: readonly [WatchedDisk, ...WatchedDisk[]]
+  /** See `keptFreeBytes`. */
+  readonly keepFreeBytes?: number | null
+}
+
 /**
- * Reads what the machine uses now; `load` is the share of processor time since the call before (at the first call: since boot).
- * `volumes` is the pool's directory: it is full when it is, and also when the disk below it is. Runs no program.
+ * Reads what the machine uses now; `load` is the share of processor time since the call before (at the first call: since boot). Runs no
+ * program.
  */
-export const createUsageReader = (stateDirectory: string, volumes = stateDirectory): (() => Promise<HostUsage>) => {
+export const createUsageReader = ({disks, keepFreeBytes = null}: UsageOptions): (() => Promise<HostUsage>) => {
   let before: CpuTicks = {busy: 0, total: 0}
   let load = 0
+  let pressure: DiskPressure | null = null
   return async () => {
-    const [stat, memory, disk, pool] = await Promise.all([
+    const [stat, memory, spaces] = await Promise.all([
       readFile('/proc/stat', 'utf8'),
       si.mem(),
-      readDiskSpace(stateDirectory),
-      readDiskSpace(volumes),
+      Promise.all(disks.map(async (disk) => ({...disk, ...(await readDiskSpace(disk.path))}))),
     ])
     const now = parseCpuTicks(stat)
     if (now.total > before.total) load = loadBetween(before, now)
     before = now
+    pressure = decidePressure(spaces, keepFreeBytes, pressure)
     return {
-      diskTotalBytes: pool.totalBytes,
-      diskFreeBytes: Math.min(disk.freeBytes, pool.freeBytes),
+      diskTotalBytes: spaces[0]?.totalBytes ?? 0,
+      diskFreeBytes: Math.min(...spaces.map(({freeBytes}) => freeBytes)),
       memoryAvailableBytes: memory.available,
       load,
+      pressure,
     }
   }
 }

@@ -229,5 +229,6 @@ const hostOf = (id: HostId, name: string, architecture: Architecture): Host => (
   diskTotalBytes: null,
   diskFreeBytes: null,
   load: null,
+  pressure: null,
   builders: [],
 })

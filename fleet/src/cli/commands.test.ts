@@ -193,6 +193,7 @@ describe('what people see', () => {
       drain,
       slots,
       load: null,
+      pressure: null,
       builders: [builder],
     }
     expect((await run('hosts', [full])).out).toMatch(

@@ -3,7 +3,7 @@ import type {Architecture, FinalState, Outcome} from '@hearth/proto/common'
 import type {DesiredBuilder} from '@hearth/proto/desired'
 import type {Desired, FleetMessage} from '@hearth/proto/fleet-message'
 import type {BuilderId, CopyId, GenerationId, HostId} from '@hearth/proto/ids'
-import type {Fault, ObservedBuilder, Released} from '@hearth/proto/observed'
+import type {DiskPressure, Fault, ObservedBuilder, Released} from '@hearth/proto/observed'
 import type {AgentConnection, Fleet} from '../fleet.ts'
 
 type Row = {
@@ -41,6 +41,8 @@ export class FakeAgent {
   /** All that was said to it on its connections. */
   readonly heard: FleetMessage[] = []
   diskFreeBytes = 50e9
+  /** What it says of its disks; null: nothing, as an older agent. */
+  pressure: DiskPressure | null = null
   refused: string | null = null
   connection: AgentConnection | null = null
   #applied: Desired | null = null
@@ -115,8 +117,8 @@ export class FakeAgent {
   }
 
   observed(): Observed {
-    const {diskFreeBytes} = this
-    const usage = {diskTotalBytes: 100e9, diskFreeBytes, memoryAvailableBytes: 1, load: 0}
+    const {diskFreeBytes, pressure} = this
+    const usage = {diskTotalBytes: 100e9, diskFreeBytes, memoryAvailableBytes: 1, load: 0, ...(pressure && {pressure})}
     return {
       type: 'observed',
       term: this.#applied?.term ?? null,

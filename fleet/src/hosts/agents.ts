@@ -3,7 +3,7 @@ import type {HostId, Term} from '@hearth/proto/ids'
 import {act} from '../act.ts'
 import type {Change, Core} from '../change.ts'
 import type {AgentConnection} from '../fleet.ts'
-import {isDiskLow} from './disk.ts'
+import {pressureOf} from './disk.ts'
 import {startDrain} from './drain.ts'
 import {loseForgotten, observeBuilders, observeVolumes} from './observed.ts'
 
@@ -54,7 +54,7 @@ export const agentSaid = async (core: Core, message: Exclude<AgentMessage, Hello
     const before = core.links.report(agent.host).usage
     core.links.setUsage(agent.host, message)
     // what is only kept to be looked at makes room; and what waits for room may find it
-    if (isDiskLow(message.usage) || (before && isDiskLow(before))) change.nudge()
+    if (pressureOf(message.usage) || pressureOf(before)) change.nudge()
     await outrank(change, agent.host, message)
     await observeBuilders(change, agent.host, message.builders)
     await observeVolumes(change, agent.host, message)

@@ -1,20 +1,16 @@
-import type {HostUsage} from '@hearth/proto/observed'
+import type {DiskPressure, HostUsage} from '@hearth/proto/observed'
 
+// What an older agent leaves to the fleet to judge.
 const leastFreeShare = 0.05
-
-/** An agent begins no builder with less: see agent/src/volume/local-store.ts. */
 const leastBuildBytes = 256 * 1024 ** 2
 
-/** No build can begin there. False where nothing is known of the disk. */
-export const isDiskFull = (usage: Pick<HostUsage, 'diskFreeBytes'> | null): boolean =>
-  usage !== null && usage.diskFreeBytes < leastBuildBytes
-
-/** Builds there may soon fail for want of room. False where nothing is known of the disk. */
-export const isDiskLow = (
-  usage: {
-    readonly [Name in 'diskFreeBytes' | 'diskTotalBytes']: HostUsage[Name] | null
-  },
-): boolean => {
+/** What a host lacks room for; null: nothing, or nothing is known of its disks. */
+export const pressureOf = (usage: HostUsage | null): DiskPressure | null => {
+  if (usage === null || usage.pressure !== undefined) return usage?.pressure ?? null
   const {diskFreeBytes, diskTotalBytes} = usage
-  return diskFreeBytes !== null && diskTotalBytes !== null && diskFreeBytes <= diskTotalBytes * leastFreeShare
+  const closed = diskFreeBytes < leastBuildBytes
+  if (!closed && diskFreeBytes > diskTotalBytes * leastFreeShare) return null
+  const [free, total] = [diskFreeBytes, diskTotalBytes].map((bytes) => Math.floor(bytes / 1e6))
+  const message = `its disk is nearly full (${free} of ${total} MB free): free some space there, or reset caches that are not needed`
+  return {message, missingBytes: leastBuildBytes, evict: false, closed}
 }

@@ -10,6 +10,7 @@ import type {BuilderRecord, HostRecord} from '../store/records.ts'
 import type {Tx} from '../store/store.ts'
 import {releaseBuilder} from '../volumes/release.ts'
 import {loseGeneration} from '../volumes/volume.ts'
+import {pressureOf} from './disk.ts'
 import {drainLeftMs, startDrain} from './drain.ts'
 
 /** See `Fleet.listHosts`. */
@@ -43,6 +44,7 @@ const viewOf = async (core: Core, tx: Tx, host: HostRecord): Promise<Host> => {
   const {usage, builders: reports} = core.links.report(host.id)
   const {id, name, architecture, schedulable, cpus, memoryBytes, operatingSystem, version, drain} = host
   const leftMs = drainLeftMs(core, host, now)
+  const pressure = pressureOf(usage)
   return {
     id,
     name,
@@ -63,6 +65,7 @@ const viewOf = async (core: Core, tx: Tx, host: HostRecord): Promise<Host> => {
     diskTotalBytes: usage?.diskTotalBytes ?? null,
     diskFreeBytes: usage?.diskFreeBytes ?? null,
     load: usage?.load ?? null,
+    pressure: pressure && {closed: pressure.closed, message: pressure.message},
     builders: builders.map(({id: builder, projectName, lease, serves, createdAt}) => {
       const report = reports.get(builder)
       return {

@@ -3,13 +3,13 @@ import type {HostId} from '@hearth/proto/ids'
 import type {PlaceBuilder, PlaceHost} from './place.ts'
 
 /** Why a host takes no new build. */
-type Refusal = 'offline' | 'draining' | 'cordoned' | 'full'
+type Refusal = 'offline' | 'draining' | 'cordoned' | 'closed'
 
-export const refusalOf = ({online, draining, schedulable, diskFull}: PlaceHost): Refusal | null => {
+export const refusalOf = ({online, draining, schedulable, closed}: PlaceHost): Refusal | null => {
   if (!online) return 'offline'
   if (draining) return 'draining'
   if (!schedulable) return 'cordoned'
-  return diskFull ? 'full' : null
+  return closed === null ? null : 'closed'
 }
 
 /** What of the scheduler's board an explanation needs. */
@@ -51,7 +51,7 @@ export const explainHome = (homes: readonly PlaceHost[], board: Seen, leftMs: nu
 
 const explainClosed = (host: PlaceHost): string => {
   const refusal = refusalOf(host)
-  if (refusal === 'full') return `the disk of host ${host.name} is full: free some space there`
+  if (refusal === 'closed') return `host ${host.name} takes no new builds: ${host.closed}`
   return `host ${host.name} is ${refusal}${refusal === 'offline' ? ` since ${host.since}` : ''}`
 }
 

@@ -12,6 +12,7 @@ import type {
   VolumeRecord,
 } from '../store/records.ts'
 import {type CopyChoice, chooseCopy} from '../volumes/decide.ts'
+import {evictedWhy} from '../volumes/eviction/evict.ts'
 import {volumeOf} from '../volumes/volume.ts'
 import {queueTimer} from './queue-timer.ts'
 
@@ -39,7 +40,8 @@ export const grantBuilder = async (change: Change, lease: LeaseRecord, hostId: H
   const held = new Set(change.core.links.report(hostId).foreign.map((builder) => builder.copy))
   const copies = (await tx.copies.list({volume: volume.id, host: hostId})).filter(({id}) => !held.has(id))
   const {trust, avoid} = lease
-  const choice = chooseCopy({volume, generations, copies, host: hostId, trust, avoid, note})
+  const known = {...volume, emptyWhy: evictedWhy(volume, change.at) ?? volume.emptyWhy}
+  const choice = chooseCopy({volume: known, generations, copies, host: hostId, trust, avoid, note})
   const from = generations.find(({id}) => id === choice.from) ?? null
   const builderId = `n-${change.core.random.name(10)}` as BuilderId
   const copy = await attachCopy(change, {volume, host: hostId, choice, from, builder: builderId})
@@ -54,7 +56,8 @@ export const grantBuilder = async (change: Change, lease: LeaseRecord, hostId: H
     fresh: choice.copy === null,
   })
   await change.putBuilder(builder)
-  if (trust === 'trusted') await tx.volumes.put({...volume, rollback: null, emptyWhy: null})
+  const told = trust === 'trusted' ? {rollback: null, emptyWhy: null, evicted: null} : {}
+  await tx.volumes.put({...volume, ...told, usedAt: change.at})
   await placeLease(change, lease, builder, {warm: false, cache, attempts: lease.attempts + 1})
 }
 

@@ -19,7 +19,7 @@ const hosts = fc.array(
     online: often(true, false),
     schedulable: often(true, false),
     draining: often(false, true),
-    diskFull: often(false, true),
+    closed: often(null, 'its disk is full'),
     slots: fc.integer({min: 0, max: 4}),
     foreign: often(0, 1),
   }),
@@ -102,7 +102,7 @@ const always = (look: (given: PlaceInput) => void) => fc.assert(fc.property(inpu
 const leaseOf = (given: PlaceInput, id: LeaseId) => given.waiting.find(({lease}) => lease === id) as WaitingLease
 const isOpen = (given: PlaceInput, id: HostId) =>
   given.hosts.some(
-    ({host, online, schedulable, draining, diskFull}) => host === id && online && schedulable && !draining && !diskFull,
+    ({host, online, schedulable, draining, closed}) => host === id && online && schedulable && !draining && !closed,
   )
 
 describe('whatever the fleet looks like', () => {
@@ -130,7 +130,7 @@ describe('whatever the fleet looks like', () => {
     always((given) => {
       for (const {host, lease} of place(given).placements) {
         const on = given.hosts.find((each) => each.host === host)
-        expect(on).toMatchObject({online: true, schedulable: true, draining: false, diskFull: false})
+        expect(on).toMatchObject({online: true, schedulable: true, draining: false, closed: null})
         expect(on?.architecture).toBe(given.waiting.find((each) => each.lease === lease)?.architecture)
       }
     })
@@ -179,11 +179,11 @@ describe('whatever the fleet looks like', () => {
       for (const {lease, againInMs} of waits) {
         const wanted = given.waiting.find((each) => each.lease === lease)
         const free = given.hosts.some(
-          ({host, architecture: its, online, schedulable, draining, diskFull, slots, foreign}) =>
+          ({host, architecture: its, online, schedulable, draining, closed, slots, foreign}) =>
             its === wanted?.architecture &&
             online &&
             schedulable &&
-            !diskFull &&
+            !closed &&
             !draining &&
             given.builders.filter((each) => each.host === host).length +
               placements.filter((each) => each.host === host && each.builder === null).length +
@@ -289,7 +289,7 @@ const host = (name: string, more: Partial<PlaceHost> = {}): PlaceHost => ({
   since: '12:00:00 UTC',
   schedulable: true,
   draining: false,
-  diskFull: false,
+  closed: null,
   slots: 2,
   foreign: 0,
   ...more,
@@ -372,9 +372,9 @@ test('a cache on a host that takes no builds is released for a host that does', 
 })
 
 test('a host without room on its disk takes no builds, and the lease is told', () => {
-  const hosts = [host('a', {diskFull: true})]
+  const hosts = [host('a', {closed: 'its disk is full: free some'})]
   const [wait] = place(only({hosts, waiting: [lease(0, 'web')]})).waits
-  expect(wait).toMatchObject({why: 'the disk of host a is full: free some space there', hopeless: false})
+  expect(wait).toMatchObject({why: 'host a takes no new builds: its disk is full: free some', hopeless: false})
 })
 
 test('of many it names a few', () => {

@@ -20,7 +20,10 @@ export type WaitingLease = {
   readonly waitedMs: number
 }
 
-/** `since`: when its state changed, as people read it. `foreign`: builders on it that the fleet does not know. */
+/**
+ * `since`: when its state changed, as people read it. `closed`: why it takes no new builds by its own decision. `foreign`: builders on it
+ * that the fleet does not know.
+ */
 export type PlaceHost = {
   readonly host: HostId
   readonly name: string
@@ -29,7 +32,7 @@ export type PlaceHost = {
   readonly since: string
   readonly schedulable: boolean
   readonly draining: boolean
-  readonly diskFull: boolean
+  readonly closed: string | null
   readonly slots: number
   readonly foreign: number
 }

@@ -1,7 +1,7 @@
 import {endLease} from '../builds/lease.ts'
 import type {Change} from '../change.ts'
 import {terminateBuilder} from '../hosts/builder.ts'
-import {isDiskFull} from '../hosts/disk.ts'
+import {pressureOf} from '../hosts/disk.ts'
 import type {BuilderRecord, HostRecord, LeaseRecord} from '../store/records.ts'
 import {grantBuilder, leaseWarmBuilder} from './grant.ts'
 import {idleTimer} from './idle-timer.ts'
@@ -73,7 +73,9 @@ const placeHost = ({core, now}: Change, host: HostRecord): PlaceHost => {
   const since = timeOfDay(core.links.heardAt(id) ?? lastSeenAt ?? joinedAt)
   const online = core.links.isOnline(id, now)
   const {foreign, usage} = core.links.report(id)
-  const state = {online, since, schedulable, draining: drain !== null, diskFull: isDiskFull(usage)}
+  const pressure = pressureOf(usage)
+  const closed = pressure?.closed ? pressure.message : null
+  const state = {online, since, schedulable, draining: drain !== null, closed}
   return {host: id, name, architecture, ...state, slots, foreign: foreign.length}
 }
 

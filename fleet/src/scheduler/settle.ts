@@ -5,6 +5,7 @@ import type {Change} from '../change.ts'
 import {terminateBuilder} from '../hosts/builder.ts'
 import {advanceDrains} from '../hosts/drain.ts'
 import type {HostRecord, LeaseRecord} from '../store/records.ts'
+import {makeRoom} from '../volumes/eviction/evict.ts'
 import {sweepVolumes} from '../volumes/sweep.ts'
 import {idleTimer} from './idle-timer.ts'
 import {schedule} from './schedule.ts'
@@ -22,6 +23,7 @@ export const settle = async (change: Change) => {
   await schedule(change)
   await retireIdle(change)
   await sweepVolumes(change)
+  await makeRoom(change)
   await sweepRetention(change)
   stopwatch.endPass()
 }

@@ -112,7 +112,10 @@ export type BuilderRecord = {
   readonly createdAt: number
 }
 
-/** One per project and architecture. `line` grows with each reset. `rollback`: what the next build is to be told. */
+/**
+ * One per project and architecture. `line` grows with each reset. `rollback`: what the next build is to be told. `usedAt`: when a build
+ * last began or ended on it. `evicted`: when, and for want of room on which host, its cache was let go; null once a build began anew.
+ */
 export type VolumeRecord = {
   readonly id: string
   readonly project: ProjectId
@@ -123,6 +126,8 @@ export type VolumeRecord = {
   readonly line: number
   readonly rollback: string | null
   readonly emptyWhy: string | null
+  readonly usedAt?: number
+  readonly evicted?: {readonly at: number; readonly host: string} | null
   readonly deleted: boolean
 }
 

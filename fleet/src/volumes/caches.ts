@@ -4,12 +4,11 @@ import type {ProjectId} from '@hearth/proto/ids'
 import {mayUse, notFound, requireAdmin, requireProject, requireTrusted} from '../access.ts'
 import {act} from '../act.ts'
 import {ApiFailure} from '../api-failure.ts'
-import type {Change, Core} from '../change.ts'
+import type {Core} from '../change.ts'
 import type {Principal} from '../fleet.ts'
-import {terminateBuilder} from '../hosts/builder.ts'
 import type {ProjectRecord, VolumeRecord} from '../store/records.ts'
 import type {Tx} from '../store/store.ts'
-import {condemnCopy} from './volume.ts'
+import {emptyVolume} from './volume.ts'
 
 /** See `Fleet.listCaches`. */
 export const listCaches = async (core: Core, by: Principal): Promise<readonly Cache[]> =>
@@ -57,7 +56,7 @@ export const resetCache = async (
     const record = await findProject(change.tx, project)
     const all = await change.tx.volumes.list({project: record.id})
     const volumes = all.filter((volume) => architecture === null || volume.architecture === architecture)
-    for (const volume of volumes) await emptyVolume(change, volume, `${by.actor} reset it`, {deleted: false})
+    for (const volume of volumes) await emptyVolume(change, volume, `${by.actor} reset it`)
     await change.audit(by.actor, 'reset cache', project, architecture ?? 'all architectures')
     return volumes.map(({id}) => id)
   })
@@ -65,19 +64,6 @@ export const resetCache = async (
     const volumes = await Promise.all(ids.map((id) => tx.volumes.get(id)))
     return await Promise.all(volumes.flatMap((volume) => (volume ? [viewOf(core, tx, volume)] : [])))
   })
-}
-
-/** Nothing that exists becomes or stays the head; running builds keep their copies until they end. */
-const emptyVolume = async (change: Change, volume: VolumeRecord, emptyWhy: string, {deleted}: {deleted: boolean}) => {
-  const {tx} = change
-  await tx.volumes.put({...volume, head: null, line: volume.line + 1, rollback: null, emptyWhy, deleted})
-  change.event({type: 'headChanged', volume: volume.id, generation: null, copy: null, epoch: null})
-  for (const copy of await tx.copies.list({volume: volume.id, state: 'free'})) await condemnCopy(change, copy)
-  for (const builder of await tx.builders.list({project: volume.project})) {
-    if (builder.volume === volume.id && !change.core.links.isBusy(builder))
-      await terminateBuilder(change, builder, emptyWhy)
-  }
-  change.nudge()
 }
 
 const findProject = async (tx: Tx, name: string): Promise<ProjectRecord> => {

@@ -22,6 +22,8 @@ export const releaseBuilder = async (change: Change, builder: BuilderRecord, rel
   const fate = copy
     ? await settleCopy(change, builder, copy, release)
     : {sealed: null, why: 'its copy is not on record'}
+  const volume = await change.tx.volumes.get(builder.volume)
+  if (volume) await change.tx.volumes.put({...volume, usedAt: change.at})
   const lease = await change.tx.leases.get(builder.lastLease)
   if (!lease) return
   const {stop, detach, seal} = timingsMs

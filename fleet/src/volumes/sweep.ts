@@ -1,6 +1,6 @@
 import type {GenerationId} from '@hearth/proto/ids'
 import type {Change} from '../change.ts'
-import {isDiskLow} from '../hosts/disk.ts'
+import {pressureOf} from '../hosts/disk.ts'
 import type {CopyRecord, GenerationRecord, VolumeRecord} from '../store/records.ts'
 import {generationsToDrop} from './decide.ts'
 import {condemnCopy, condemnGeneration} from './volume.ts'
@@ -24,7 +24,7 @@ const sweepAbandoned = async (change: Change) => {
   for (const copy of await change.tx.copies.list({state: 'abandoned'})) {
     const leftMs = policy.keepAbandonedMs - stopwatch.elapsedMs(`abandoned ${copy.id}`, change.now)
     const {usage} = links.report(copy.host)
-    if (leftMs > 0 && !(usage && isDiskLow(usage))) change.dueIn(leftMs)
+    if (leftMs > 0 && !pressureOf(usage)) change.dueIn(leftMs)
     else await condemnCopy(change, copy)
   }
 }

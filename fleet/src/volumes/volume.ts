@@ -1,6 +1,7 @@
 import type {Architecture} from '@hearth/proto/common'
 import type {CopyId, GenerationId, HostId, ProjectId} from '@hearth/proto/ids'
 import type {Change} from '../change.ts'
+import {terminateBuilder} from '../hosts/builder.ts'
 import type {CopyRecord, GenerationRecord, VolumeRecord} from '../store/records.ts'
 
 export const volumeId = (project: ProjectId, architecture: Architecture) => `${project}-${architecture}`
@@ -52,4 +53,22 @@ export const abandonCopy = async (change: Change, id: CopyId, why: string, actor
   await change.putCopy({...copy, state: 'abandoned', why})
   change.event({type: 'copyAbandoned', copy: id, epoch: copy.epoch, why})
   await change.audit(actor, 'abandon copy', `${copy.volume}/${id}`, why)
+}
+
+/** Nothing that exists becomes or stays the head; running builds keep their copies until they end. */
+export const emptyVolume = async (
+  change: Change,
+  volume: VolumeRecord,
+  emptyWhy: string,
+  {deleted}: {deleted: boolean} = {deleted: false},
+) => {
+  const {tx} = change
+  await tx.volumes.put({...volume, head: null, line: volume.line + 1, rollback: null, emptyWhy, evicted: null, deleted})
+  change.event({type: 'headChanged', volume: volume.id, generation: null, copy: null, epoch: null})
+  for (const copy of await tx.copies.list({volume: volume.id, state: 'free'})) await condemnCopy(change, copy)
+  for (const builder of await tx.builders.list({project: volume.project})) {
+    if (builder.volume === volume.id && !change.core.links.isBusy(builder))
+      await terminateBuilder(change, builder, emptyWhy)
+  }
+  change.nudge()
 }

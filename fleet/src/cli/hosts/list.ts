@@ -36,6 +36,8 @@ export const hostsTable = (hosts: readonly Host[], now: number, width: number): 
     {width, cut: ['HOST']},
   )
 
-/** Three facts in one cell: `online`, `online,cordoned`, `offline,draining`. */
-export const hostState = ({connection, schedulable, drain}: Host): string =>
-  [connection, ...(drain ? ['draining'] : schedulable ? [] : ['cordoned'])].join(',')
+/** All facts in one cell: `online`, `online,cordoned`, `offline,draining`, `online,full`. */
+export const hostState = ({connection, schedulable, drain, pressure}: Host): string =>
+  [connection, ...(drain ? ['draining'] : schedulable ? [] : ['cordoned']), ...(pressure?.closed ? ['full'] : [])].join(
+    ',',
+  )

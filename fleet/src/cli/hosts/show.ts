@@ -28,6 +28,9 @@ export const hostText = (host: Host, now: number): string => {
     `  slots   ${total} total, ${busy} busy, ${warm} warm, ${terminating} terminating, ${free} free`,
     `  has     ${host.cpus} CPUs, ${formatBytes(host.memoryBytes)} memory, ${host.operatingSystem}, agent ${host.version}`,
     `  disk    ${disk}`,
+    ...(host.pressure
+      ? [`  room    ${host.pressure.closed ? 'takes no new builds: ' : ''}${host.pressure.message}`]
+      : []),
     ...host.builders.map(({project, phase, build, since, fault}) => {
       const what = build ? ` (${build})` : ''
       return `  builder ${project}${what} ${phase} for ${formatDuration(now - since)}${fault ? `: ${fault}` : ''}`
