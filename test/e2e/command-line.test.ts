@@ -25,6 +25,7 @@ describe.skipIf(unprivileged())('the command line', () => {
     expect(build).toEqual({
       id,
       project: 'web',
+      trust: 'trusted',
       state: 'succeeded',
       reason: null,
       leases: [
