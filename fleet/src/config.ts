@@ -23,6 +23,7 @@ const PolicyConfig = Type.Object({
   drainDeadline: Type.Optional(Duration),
   retention: Type.Optional(Duration),
   maxAttempts: Type.Optional(count(1, 10)),
+  warmPerVolume: Type.Optional(count(1, 100)),
   keepGenerations: Type.Optional(count(1, 100)),
   retentionBuilds: Type.Optional(count(1)),
   cpuWeight: Type.Optional(count(1, 10_000)),

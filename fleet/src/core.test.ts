@@ -95,17 +95,28 @@ describe('a build', () => {
     expect(world.agent().contentFor(second.id)).toEqual([first.id])
   })
 
-  test('waits for one of its own project and architecture, and says so', async () => {
-    await start()
-    const first = await world.build('web')
-    const second = await world.build('web')
-    expect(lease(second)).toMatchObject({
-      state: 'queued',
-      waiting: {why: `project web already has a build on amd64: ${first.id}`},
+  test('does not wait for others of its own project and architecture: each starts at once on the head', async () => {
+    await start({hosts: [{name: 'h1', slots: 10}]})
+    const agent = world.agent()
+    await world.builds('web')
+    const builds = []
+    for (let nth = 0; nth < 10; nth++) builds.push(await world.build('web'))
+    expect(builds.map((each) => lease(each).state)).toEqual(Array.from({length: 10}, () => 'ready'))
+    expect(builds.map((each) => lease(each).warm)).toEqual([true, ...Array.from({length: 9}, () => false)])
+    expect(new Set(builds.map((each) => agent.serving(each.id)?.wanted.copy)).size).toBe(10)
+    expect(lease(builds[1] as Build).cache).toMatchObject({
+      from: null,
+      why: `the first build, ${builds[0]?.id}, has not ended`,
     })
-    world.agent().end(first.id)
+    for (const each of builds) agent.end(each.id)
     await world.settle()
-    expect(lease(await world.show(second.id))).toMatchObject({state: 'ready', warm: true})
+    expect((await world.fleet.showHost('h1', admin)).slots).toMatchObject({warm: 1, free: 9})
+    const next = await world.build('web')
+    expect(lease(next)).toMatchObject({warm: true})
+    const beside = await world.build('web')
+    expect(lease(beside)).toMatchObject({warm: false, cache: {from: 1, rolledBack: false, why: null}})
+    expect(agent.contentFor(next.id).length).toBeGreaterThan(0)
+    expect(agent.contentFor(beside.id).length).toBeGreaterThan(0)
   })
 
   test('waits while all slots are busy, and names who has them', async () => {
@@ -664,22 +675,19 @@ describe('a host', () => {
   })
 })
 
-test('the wait for the host of a cache begins when the project has no build of its own any more', async () => {
-  await start({hosts: [{name: 'h1'}, {name: 'h2'}], policy: {localWaitMs: 30_000}})
-  const first = await world.build('web')
+test('a build waits a while for the host of its cache that is full of builds of the same project', async () => {
+  await start({hosts: [{name: 'h1', slots: 1}], policy: {localWaitMs: 30_000, warmIdleMs: 0}})
+  const first = await world.builds('web')
+  await world.addHost({name: 'h2'})
   const second = await world.build('web')
-  for (let step = 0; step < 6; step++) {
-    await world.advance(10_000)
-    await world.fleet.renewBuild(second.id, admin)
-  }
-  const home = lease(await world.show(first.id)).host ?? ''
-  await world.fleet.cordonHost(home, admin)
-  world.agent(home).end(first.id)
+  const third = await world.build('web')
+  expect(lease(third).waiting?.why).toBe(`its cache is on host h1: web (${second.id})`)
+  await world.advance(10_000)
+  await world.fleet.renewBuild(third.id, admin)
+  world.agent('h1').end(second.id)
   await world.settle()
-  expect(lease(await world.show(second.id)).waiting?.why).toBe(`its cache is there, but host ${home} is cordoned`)
-  await world.fleet.uncordonHost(home, admin)
-  await world.settle()
-  expect(world.agent(home).contentFor(second.id)).toEqual([first.id])
+  expect(lease(await world.show(third.id))).toMatchObject({state: 'ready', host: 'h1'})
+  expect(world.agent('h1').contentFor(third.id)).toEqual([first.id, second.id])
 })
 
 describe('a cache', () => {
@@ -700,6 +708,18 @@ describe('a cache', () => {
     const next = await world.build('web')
     expect(lease(next).cache).toMatchObject({from: null, why: 'ada reset it'})
     expect(agent.contentFor(next.id)).toEqual([])
+  })
+
+  test('that is reset during a build is not that of the next one, although the builder could stay warm', async () => {
+    await start()
+    await world.builds('web')
+    const running = await world.build('web')
+    await world.fleet.resetCache('web', null, admin)
+    world.agent().end(running.id)
+    await world.settle()
+    const next = await world.build('web')
+    expect(lease(next)).toMatchObject({warm: false, cache: {from: null, why: 'ada reset it'}})
+    expect(world.agent().contentFor(next.id)).toEqual([])
   })
 
   test('goes with its project, which is refused while a build of it has not ended', async () => {

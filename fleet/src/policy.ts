@@ -8,6 +8,8 @@ export type Policy = {
   readonly lostAfterMs: number
   /** How long an unused builder stays warm; 0: it is terminated as soon as its build ends. */
   readonly warmIdleMs: number
+  /** How many unused builders of one cache volume may stay warm: after concurrent builds the others end at once. */
+  readonly warmPerVolume: number
   /** How long a build waits for the host that holds its cache, before it starts cold elsewhere. */
   readonly localWaitMs: number
   readonly clientLostAfterMs: number
@@ -46,6 +48,7 @@ export const defaultPolicy: Policy = {
   offlineAfterMs: 15 * secondMs,
   lostAfterMs: 60 * secondMs,
   warmIdleMs: 10 * minuteMs,
+  warmPerVolume: 1,
   localWaitMs: 30 * secondMs,
   clientLostAfterMs: 30 * secondMs,
   maxAttempts: 2,

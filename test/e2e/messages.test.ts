@@ -44,26 +44,28 @@ describe.skipIf(unprivileged())('what hearth build says', () => {
     expect(stderr).toMatch(/\nbuild b-\w+ failed: .*unknown instruction: RUNN.* · hearth logs b-\w+\n$/)
   })
 
-  it('while it waits: why, and since when; other projects run beside it', async () => {
+  it('while it waits: why, and since when', async () => {
     const {hearth} = shared()
-    const first = hearth.start('build', await context('slow', 'RUN sleep 600; true'), '--project', 'said')
+    const slow = await context('slow', 'RUN sleep 600; true')
+    const first = hearth.start('build', slow, '--project', 'said')
     await first.said(/sleep 600/)
-    const {id} = await lastBuild(hearth)
-    const path = await context('quick', 'RUN true')
-    const second = hearth.start('build', path, '--project', 'said')
-    await second.said(
-      new RegExp(`^waiting since \\d\\d:\\d\\d:\\d\\d: project said already has a build on \\w+: ${id}$`, 'm'),
-    )
-    expect((await hearth.run('build', path, '--project', 'other')).code).toBe(0)
+    const other = hearth.start('build', slow, '--project', 'other')
+    await other.said(/sleep 600/)
+    const [{id: otherId}, {id}] = (await hearth.json<readonly Build[]>('builds')) as [Build, Build]
+    const second = hearth.start('build', await context('quick', 'RUN true'), '--project', 'said')
+    const busy = `said \\(${id}\\), other \\(${otherId}\\)`
+    await second.said(new RegExp(`^waiting since \\d\\d:\\d\\d:\\d\\d: all 2 slots for \\w+ are busy: ${busy}$`, 'm'))
     const builds = await hearth.json<readonly Build[]>('builds')
     expect(builds.map(({project, state}) => `${project} ${state}`).slice(0, 3)).toEqual([
-      'other succeeded',
       'said queued',
+      'other running',
       'said running',
     ])
     await endSleepOf(await builderOf(hearth, 'said'))
     expect((await first.ended).code).toBe(0)
     expect((await second.ended).code).toBe(0)
+    await endSleepOf(await builderOf(hearth, 'other'))
+    expect((await other.ended).code).toBe(0)
   })
 
   it("of Hearth's own fault: what happened, and what became of the cache", async () => {

@@ -60,13 +60,15 @@ export const loseLease = async (change: Change, lease: LeaseRecord, why: string,
   await refreshBuild(change, lease.build)
 }
 
-/** An untrusted builder serves one lease only: what one fork left in it is not for another. */
+/** An untrusted builder serves one lease only: what one fork left in it is not for another. Nor is a cache from before a reset. */
 const freeBuilder = async (change: Change, lease: LeaseRecord, wasReady: boolean) => {
   const builder = lease.builder && (await change.tx.builders.get(lease.builder))
   if (!builder || builder.lease !== lease.id) return
   const freed = {...builder, lease: null, served: builder.served + (wasReady ? 1 : 0)}
   await change.putBuilder(freed)
-  if (builder.trust === 'untrusted') await terminateBuilder(change, freed, 'an untrusted build has ended')
+  if (builder.trust === 'untrusted') return await terminateBuilder(change, freed, 'an untrusted build has ended')
+  const volume = await change.tx.volumes.get(builder.volume)
+  if (volume?.line !== builder.line) await terminateBuilder(change, freed, 'its cache was reset during the build')
 }
 
 /** A build that can't have one of its architectures has no use for the others. */

@@ -100,9 +100,9 @@ export class Board {
     return this.#byVolume.get(keyOf(volume)) ?? []
   }
 
-  /** An untrusted one keeps nobody waiting: its copy is thrown away. */
-  busyOf(volume: OfVolume): PlaceBuilder | null {
-    return this.buildersOf(volume).find(({use, trust}) => use === 'busy' && trust === 'trusted') ?? null
+  /** How many builds of it run, those that were placed in this pass among them. */
+  busyOf(volume: OfVolume): number {
+    return this.buildersOf(volume).filter(({use}) => use === 'busy').length
   }
 
   /** The hosts of its architecture that hold the head of its volume. */

@@ -1,5 +1,5 @@
 import type {LeaseCache} from '@hearth/proto/api'
-import type {BuilderId, CopyId, Epoch, GenerationId, HostId} from '@hearth/proto/ids'
+import type {BuilderId, BuildId, CopyId, Epoch, GenerationId, HostId} from '@hearth/proto/ids'
 import {refreshBuild} from '../builds/lease.ts'
 import {transition} from '../builds/transition.ts'
 import type {Change} from '../change.ts'
@@ -41,7 +41,8 @@ export const grantBuilder = async (change: Change, lease: LeaseRecord, hostId: H
   const copies = (await tx.copies.list({volume: volume.id, host: hostId})).filter(({id}) => !held.has(id))
   const {trust, avoid} = lease
   const known = {...volume, emptyWhy: evictedWhy(volume, change.at) ?? volume.emptyWhy}
-  const choice = chooseCopy({volume: known, generations, copies, host: hostId, trust, avoid, note})
+  const beside = await buildOn(change, volume)
+  const choice = chooseCopy({volume: known, generations, copies, host: hostId, trust, avoid, note, beside})
   const from = generations.find(({id}) => id === choice.from) ?? null
   const builderId = `n-${change.core.random.name(10)}` as BuilderId
   const copy = await attachCopy(change, {volume, host: hostId, choice, from, builder: builderId})
@@ -59,6 +60,13 @@ export const grantBuilder = async (change: Change, lease: LeaseRecord, hostId: H
   const told = trust === 'trusted' ? {rollback: null, emptyWhy: null, evicted: null} : {}
   await tx.volumes.put({...volume, ...told, usedAt: change.at})
   await placeLease(change, lease, builder, {warm: false, cache, attempts: lease.attempts + 1})
+}
+
+/** One that has not ended. */
+const buildOn = async ({tx}: Change, {id, project, line}: VolumeRecord): Promise<BuildId | null> => {
+  const builders = await tx.builders.list({project})
+  const busy = builders.find((each) => each.volume === id && each.line === line && each.lease !== null)
+  return busy?.serves ?? null
 }
 
 type Attach = {

@@ -2,7 +2,14 @@ import {architectures} from '@hearth/proto/common'
 import type {BuilderId, BuildId, HostId, LeaseId, ProjectId} from '@hearth/proto/ids'
 import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
-import {type PlaceBuilder, type PlaceHost, type PlaceInput, place, type WaitingLease} from './place.ts'
+import {
+  type PlaceBuilder,
+  type PlaceHost,
+  type PlaceInput,
+  type PlaceResult,
+  place,
+  type WaitingLease,
+} from './place.ts'
 
 // Rare are those that take no builds, and many projects: else nearly every lease would wait for the same reason.
 const often = <T, U>(usual: T, other: U) =>
@@ -41,7 +48,7 @@ const waiting = fc.array(fc.record({project, architecture, trust, waitedMs: fc.i
   maxLength: 10,
 })
 
-/** What a fleet could really look like: no more builders than slots, at most one busy trusted builder for a project and architecture. */
+/** What a fleet could really look like: no more builders than slots. */
 const input: fc.Arbitrary<PlaceInput> = fc
   .record({hosts, builders, waiting, homes: fc.array(fc.nat(), {maxLength: 4})})
   .map((drawn) => {
@@ -57,23 +64,14 @@ const input: fc.Arbitrary<PlaceInput> = fc
     for (const [index, {place: at, ...each}] of drawn.builders.entries()) {
       const host = allHosts[at % Math.max(1, allHosts.length)]
       if (!host || allBuilders.filter((other) => other.host === host.host).length >= host.slots - host.foreign) continue
-      const clash = allBuilders.some(
-        (other) =>
-          other.project === each.project &&
-          other.architecture === host.architecture &&
-          other.use === 'busy' &&
-          other.trust === 'trusted',
-      )
       const ids = {
         builder: `n${index}` as BuilderId,
         build: `b-${index}` as BuildId,
         project: each.project as unknown as ProjectId,
       }
-      const use = each.use === 'busy' && each.trust === 'trusted' && clash ? 'idle' : each.use
       allBuilders.push({
         ...each,
         ...ids,
-        use,
         host: host.host,
         projectName: each.project,
         architecture: host.architecture,
@@ -104,6 +102,18 @@ const isOpen = (given: PlaceInput, id: HostId) =>
   given.hosts.some(
     ({host, online, schedulable, draining, closed}) => host === id && online && schedulable && !draining && !closed,
   )
+
+const hasRoom = (given: PlaceInput, {placements}: PlaceResult, id: HostId) => {
+  const {slots, foreign} = given.hosts.find((each) => each.host === id) ?? {slots: 0, foreign: 0}
+  const fresh = placements.filter((each) => each.host === id && each.builder === null)
+  const there = given.builders.filter((each) => each.host === id)
+  return isOpen(given, id) && there.length + fresh.length + foreign < slots
+}
+/** What builds when all has been placed. */
+const busyAfter = (given: PlaceInput, {placements}: PlaceResult) => [
+  ...given.builders.filter(({use}) => use === 'busy'),
+  ...placements.map(({lease}) => leaseOf(given, lease)),
+]
 
 describe('whatever the fleet looks like', () => {
   test('every lease is either placed or told why it waits, once', () => {
@@ -152,14 +162,39 @@ describe('whatever the fleet looks like', () => {
     })
   })
 
-  test('a project gets one busy builder for each architecture, besides those of untrusted builds', () => {
+  test('a lease is never told to wait for a build of its own project while a host of its cache has room', () => {
     always((given) => {
-      const {placements} = place(given)
-      const placed = placements.map(({lease}) => given.waiting.find((each) => each.lease === lease))
-      const busy = given.builders.filter(({use}) => use === 'busy')
-      const trusted = [...placed, ...busy].filter((each) => each?.trust === 'trusted')
-      const owners = trusted.map((each) => `${each?.project} ${each?.architecture}`)
-      expect(new Set(owners).size).toBe(owners.length)
+      const result = place(given)
+      for (const {lease: id} of result.waits) {
+        const wanted = leaseOf(given, id)
+        const isTheirs = (each: {project: ProjectId; architecture: string}) =>
+          each.project === wanted.project && each.architecture === wanted.architecture
+        const busy = given.builders.filter((each) => each.use === 'busy' && isTheirs(each))
+        const homes = given.volumes.find(isTheirs)?.homes ?? []
+        if (busy.length > 0) expect(homes.filter((home) => hasRoom(given, result, home))).toEqual([])
+      }
+    })
+  })
+
+  test('no project gets a second slot of a host before another that waits for one there has its first', () => {
+    always((given) => {
+      const result = place(given)
+      const busy = busyAfter(given, result)
+      const builds = (owner: ProjectId, its: string) =>
+        busy.filter((each) => each.project === owner && each.architecture === its).length
+      const choosy = new Set(
+        result.waits.flatMap((each) => (each.againInMs === null ? [] : leaseOf(given, each.lease).project)),
+      )
+      for (const {lease: id} of result.waits) {
+        const loser = leaseOf(given, id)
+        if (choosy.has(loser.project)) continue // it could have had a slot, but wants its cache
+        for (const placed of result.placements.filter(({builder}) => builder === null)) {
+          const winner = leaseOf(given, placed.lease)
+          if (winner.architecture !== loser.architecture || winner.project === loser.project) continue
+          const [won, lost] = [winner, loser].map((each) => builds(each.project, each.architecture)) as [number, number]
+          expect(won - 1).toBeLessThanOrEqual(lost)
+        }
+      }
     })
   })
 
@@ -173,33 +208,13 @@ describe('whatever the fleet looks like', () => {
     })
   })
 
-  test('a lease waits while a host that could take it has a free slot only for its cache, its project or a release', () => {
+  test('a lease waits while a host that could take it has a free slot only for its cache or a release', () => {
     always((given) => {
-      const {placements, waits} = place(given)
-      for (const {lease, againInMs} of waits) {
-        const wanted = given.waiting.find((each) => each.lease === lease)
-        const free = given.hosts.some(
-          ({host, architecture: its, online, schedulable, draining, closed, slots, foreign}) =>
-            its === wanted?.architecture &&
-            online &&
-            schedulable &&
-            !closed &&
-            !draining &&
-            given.builders.filter((each) => each.host === host).length +
-              placements.filter((each) => each.host === host && each.builder === null).length +
-              foreign <
-              slots,
-        )
-        const busy = [
-          ...given.builders.filter(({use}) => use === 'busy'),
-          ...placements.map(({lease: id}) => given.waiting.find((each) => each.lease === id)),
-        ].some(
-          (each) =>
-            each?.project === wanted?.project &&
-            each?.architecture === wanted?.architecture &&
-            [each?.trust, wanted?.trust].every((level) => level === 'trusted'),
-        )
-        if (free && !busy) expect(againInMs).toBeGreaterThan(0)
+      const result = place(given)
+      for (const {lease: id, againInMs} of result.waits) {
+        const {architecture: its} = leaseOf(given, id)
+        const free = given.hosts.some((each) => each.architecture === its && hasRoom(given, result, each.host))
+        if (free) expect(againInMs).toBeGreaterThan(0)
       }
     })
   })
@@ -216,7 +231,8 @@ describe('whatever the fleet looks like', () => {
         if (homes.length > 0) expect(homes).toContain(host)
         const online = new Set(given.hosts.filter((each) => each.online).map((each) => each.host))
         const leaving = given.builders.filter((each) => isTheirs(each) && each.use === 'terminating' && each.seals)
-        expect(leaving.filter((each) => online.has(each.host))).toEqual([])
+        const isAlone = busyAfter(given, place(given)).filter(isTheirs).length <= 1
+        if (isAlone) expect(leaving.filter((each) => online.has(each.host))).toEqual([])
       }
     })
   })
@@ -264,7 +280,7 @@ describe('whatever the fleet looks like', () => {
             each.trust === 'trusted' &&
             !waits.some(({lease}) => lease === each.lease),
         )
-        if (taken || theirs.some(({use, trust: of}) => use === 'busy' && of === 'trusted')) continue
+        if (taken) continue
         expect(
           theirs.filter(
             (each) => each.use === 'idle' && each.usable && each.trust === level && isOpen(given, each.host),
@@ -317,6 +333,30 @@ test('projects take turns: one that sent many builds first does not keep the oth
   const waits = [lease(0, 'web'), lease(1, 'web'), lease(2, 'web'), lease(3, 'api')]
   const {placements} = place(only({waiting: waits}))
   expect(placements.map((each) => each.lease)).toEqual(['l0', 'l3'])
+})
+
+test('builds of one project run beside each other, as many as there are slots, and take an idle builder first', () => {
+  const builders = [builder('web', {use: 'busy'}), {...builder('web'), builder: 'idle' as BuilderId}]
+  const waiting = [lease(0, 'web'), lease(1, 'web'), lease(2, 'web')]
+  const {placements, waits} = place(only({hosts: [host('a', {slots: 3})], builders, waiting}))
+  expect(placements.map((each) => each.builder)).toEqual(['idle', null])
+  expect(waits.map(({why}) => why)).toEqual(['all 3 slots for amd64 are busy: web (of web), web (b-0), web (b-1)'])
+})
+
+test('of several warm builders the one that was used last is taken', () => {
+  const builders = [
+    {...builder('web', {idleMs: 7}), builder: 'old' as BuilderId},
+    {...builder('web', {idleMs: 3}), builder: 'new' as BuilderId},
+  ]
+  expect(place(only({builders, waiting: [lease(0, 'web')]})).placements[0]?.builder).toBe('new')
+})
+
+test('the release of one builder is waited for, but not beside another build of the project', () => {
+  const leaving = {...builder('web', {use: 'terminating'}), builder: 'leaving' as BuilderId}
+  const hosts = [host('a', {slots: 4})]
+  const given = (...builders: PlaceBuilder[]) => place(only({hosts, builders, waiting: [lease(0, 'web')]}))
+  expect(given(leaving).waits[0]?.why).toMatch(/its cache is being released/)
+  expect(given(leaving, builder('web', {use: 'busy'})).placements).toMatchObject([{host: 'a', builder: null}])
 })
 
 test('builds are packed, so that whole hosts stay free', () => {

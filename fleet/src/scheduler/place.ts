@@ -5,8 +5,8 @@ import {explainFull, explainHome, explainNoHost} from './explain.ts'
 
 // Who builds where. Pure: the same input gives the same answer.
 // Invariants: no host gets more builders than it has slots; nothing is placed on a host that is offline, cordoned or draining;
-// a builder serves one lease; a project has one busy trusted builder per architecture; an untrusted lease always gets a new builder;
-// every lease that waits is told why.
+// a builder serves one lease; a lease never waits for another build of its project while a host has room; an untrusted lease always
+// gets a new builder; every lease that waits is told why.
 
 /** `order` is the order of arrival; `waitedMs` is how long this lease has been waiting to be placed. */
 export type WaitingLease = {
@@ -95,24 +95,19 @@ export type Decision = Placement | Wait | null
 
 export const place = (input: PlaceInput): PlaceResult => {
   const board = new Board(input)
-  const fair = fairOrder(input)
   for (const step of [onWarmBuilder, onHost]) {
-    for (const lease of fair) if (!board.decided.has(lease.lease)) board.take(lease, step(lease, board))
+    for (const lease of fairOrder(input.waiting, board)) board.take(lease, step(lease, board))
   }
   return {placements: board.placements, evictions: board.evictions, waits: board.waits}
 }
 
 /** Turn by turn: the project with the fewest busy builders first, each project's oldest lease first. */
-const fairOrder = ({waiting, builders}: PlaceInput): readonly WaitingLease[] => {
+const fairOrder = (waiting: readonly WaitingLease[], board: Board): readonly WaitingLease[] => {
   const turns = new Map<string, number>()
-  for (const {use, project, architecture} of builders) {
-    const key = `${architecture} ${project}`
-    if (use === 'busy') turns.set(key, (turns.get(key) ?? 0) + 1)
-  }
-  const oldestFirst = [...waiting].sort((a, b) => a.order - b.order)
+  const oldestFirst = waiting.filter(({lease}) => !board.decided.has(lease)).sort((a, b) => a.order - b.order)
   const withTurn = oldestFirst.map((lease) => {
     const key = `${lease.architecture} ${lease.project}`
-    const turn = turns.get(key) ?? 0
+    const turn = turns.get(key) ?? board.busyOf(lease)
     turns.set(key, turn + 1)
     return {lease, turn}
   })
@@ -121,10 +116,11 @@ const fairOrder = ({waiting, builders}: PlaceInput): readonly WaitingLease[] => 
 
 const onWarmBuilder = (lease: WaitingLease, board: Board): Decision => {
   if (lease.trust === 'untrusted') return null
-  const warm = board
+  const [warm] = board
     .buildersOf(lease)
-    .find(({use, usable, trust, host}) => use === 'idle' && usable && trust === 'trusted' && board.isOpen(host))
-  if (board.busyOf(lease) || !warm) return null
+    .filter(({use, usable, trust, host}) => use === 'idle' && usable && trust === 'trusted' && board.isOpen(host))
+    .sort((a, b) => a.idleMs - b.idleMs || (a.builder < b.builder ? -1 : 1))
+  if (!warm) return null
   return {lease: lease.lease, host: warm.host, builder: warm.builder, note: null}
 }
 
@@ -132,11 +128,6 @@ const onHost = (lease: WaitingLease, board: Board): Decision => {
   const hosts = board.hostsFor(lease.architecture)
   if (hosts.length === 0) {
     return {lease: lease.lease, why: explainNoHost(lease.architecture, board.hosts), againInMs: null, hopeless: true}
-  }
-  const busy = lease.trust === 'trusted' ? board.busyOf(lease) : null
-  if (busy) {
-    const why = `project ${lease.projectName} already has a build on ${lease.architecture}: ${busy.build}`
-    return {lease: lease.lease, why, againInMs: null, hopeless: false}
   }
   const releasing = waitForRelease(lease, board)
   if (releasing) return releasing
@@ -163,11 +154,16 @@ const onHost = (lease: WaitingLease, board: Board): Decision => {
   return {lease: lease.lease, host: other.host, builder: null, note}
 }
 
-/** The newest cache is still being detached: worth a moment, but never more than the wait for a host. */
+/**
+ * The newest cache is still being detached: worth a moment, but never more than the wait for a host. Beside other builds of the
+ * project a lease has no claim to the newest, and starts at once.
+ */
 const waitForRelease = (lease: WaitingLease, board: Board): Wait | null => {
   const leftMs = board.policy.localWaitMs - lease.waitedMs
   if (leftMs <= 0) return null
-  const mine = board.buildersOf(lease).filter(({seals, host}) => seals && board.isOnline(host))
+  const ours = board.buildersOf(lease)
+  if (ours.some(({use, trust}) => use === 'busy' && trust === 'trusted')) return null
+  const mine = ours.filter(({seals, host}) => seals && board.isOnline(host))
   const stranded = mine.find(({use, host}) => use === 'idle' && !board.isOpen(host))
   if (stranded && board.hostsFor(lease.architecture).some(({host}) => board.isOpen(host)))
     board.evict(stranded, 'its host takes no new builds and its cache is wanted elsewhere')

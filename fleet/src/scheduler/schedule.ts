@@ -17,7 +17,7 @@ export const schedule = async (change: Change) => {
   const hosts = await tx.hosts.list()
   const builders = await tx.builders.list()
   const {placements, evictions, waits} = place({
-    waiting: queued.map((lease, order) => waitingLease(change, lease, order, builders)),
+    waiting: queued.map((lease, order) => waitingLease(change, lease, order)),
     hosts: hosts.map((host) => placeHost(change, host)),
     builders: builders.map((builder) => placeBuilder(change, builder)),
     volumes: await placeVolumes(change, queued),
@@ -47,23 +47,9 @@ const tellWhy = async (change: Change, {lease: id, why, againInMs, hopeless}: Wa
   await change.putLease({...lease, waiting: {why, since: lease.waiting?.since ?? change.at}})
 }
 
-/** The wait for the host of a cache begins when the project's own build is out of the way. */
-const waitingLease = (
-  {core, now}: Change,
-  lease: LeaseRecord,
-  order: number,
-  builders: readonly BuilderRecord[],
-): WaitingLease => {
+const waitingLease = ({core, now}: Change, lease: LeaseRecord, order: number): WaitingLease => {
   const {id, build, project, projectName, architecture, trust, attempts} = lease
-  const isBusy = builders.some(
-    (each) =>
-      each.project === project &&
-      each.architecture === architecture &&
-      [each.trust, trust].every((level) => level === 'trusted') &&
-      each.want === 'ready' &&
-      core.links.isBusy(each),
-  )
-  const waitedMs = isBusy ? 0 : core.stopwatch.elapsedMs(`wait ${id} ${attempts}`, now)
+  const waitedMs = core.stopwatch.elapsedMs(`wait ${id} ${attempts}`, now)
   core.stopwatch.elapsedMs(queueTimer(id), now)
   return {lease: id, build, project, projectName, architecture, trust, order, waitedMs}
 }

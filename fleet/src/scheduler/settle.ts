@@ -9,6 +9,7 @@ import {makeRoom} from '../volumes/eviction/evict.ts'
 import {sweepVolumes} from '../volumes/sweep.ts'
 import {idleTimer} from './idle-timer.ts'
 import {schedule} from './schedule.ts'
+import {surplus} from './warm-decide.ts'
 
 /**
  * Looks at everything and does what has become due. Level-triggered: it may run at any time and any number of times; `change.dueAt`
@@ -66,13 +67,21 @@ const loseClients = async (change: Change) => {
   }
 }
 
-/** An unused builder stays warm for a while; whether it is unused its host must have said since this fleet started. */
+/**
+ * An unused builder stays warm for a while, but not many of one volume; whether it is unused its host must have said since this fleet
+ * started.
+ */
 const retireIdle = async (change: Change) => {
   const {stopwatch, policy, links} = change.core
-  for (const builder of await change.tx.builders.list()) {
-    if (links.isBusy(builder) || builder.want !== 'ready' || !links.isOnline(builder.host, change.now)) continue
-    const leftMs = policy.warmIdleMs - stopwatch.elapsedMs(idleTimer(builder), change.now)
-    if (leftMs > 0) change.dueIn(leftMs)
-    else await terminateBuilder(change, builder, 'idle')
+  const all = await change.tx.builders.list()
+  const idle = all
+    .filter((builder) => !links.isBusy(builder) && builder.want === 'ready' && links.isOnline(builder.host, change.now))
+    .map((record) => ({record, idleMs: stopwatch.elapsedMs(idleTimer(record), change.now)}))
+  const warm = idle.map(({record: {id, volume}, idleMs}) => ({builder: id, volume, idleMs}))
+  const ending = new Set(surplus(warm, policy.warmPerVolume))
+  for (const {record, idleMs} of idle) {
+    if (ending.has(record.id)) await terminateBuilder(change, record, 'another builder of its cache stays warm')
+    else if (idleMs >= policy.warmIdleMs) await terminateBuilder(change, record, 'idle')
+    else change.dueIn(policy.warmIdleMs - idleMs)
   }
 }

@@ -1,4 +1,4 @@
-import type {CopyId, GenerationId, HostId} from '@hearth/proto/ids'
+import type {BuildId, CopyId, GenerationId, HostId} from '@hearth/proto/ids'
 import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 import {type CopyInput, chooseCopy, decideSealed, generationsToDrop, type KnownGeneration} from './decide.ts'
@@ -33,6 +33,7 @@ const input: fc.Arbitrary<CopyInput> = generations.chain((known) =>
     trust: fc.constantFrom('trusted' as const, 'untrusted' as const),
     avoid: fc.oneof(fc.constant([]), fc.subarray(known.map(({id}) => id))),
     note: fc.constantFrom(null, 'its host is offline'),
+    beside: fc.constantFrom(null, 'b-1' as BuildId),
   }),
 )
 

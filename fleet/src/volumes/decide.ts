@@ -1,5 +1,5 @@
 import type {Trust} from '@hearth/proto/common'
-import type {CopyId, GenerationId, HostId} from '@hearth/proto/ids'
+import type {BuildId, CopyId, GenerationId, HostId} from '@hearth/proto/ids'
 
 // What becomes of caches. Pure.
 // Invariants: a copy that is not free is never chosen; an abandoned one never becomes free; what is kept as head was released clean.
@@ -32,6 +32,8 @@ export type CopyInput = {
   readonly avoid: readonly GenerationId[]
   /** Why the scheduler gave up on the host that holds the cache. */
   readonly note: string | null
+  /** A build that began on the same volume and has not ended. */
+  readonly beside: BuildId | null
 }
 /** `copy` null: a new one, cloned from `from`, or empty if that is null too. */
 export type CopyChoice = {
@@ -45,7 +47,8 @@ export type CopyChoice = {
  * The head's own copy if it is free here, else a clone of the head, else of an older known-good generation, else empty. A line
  * without a head was reset: what is left of it is on its way out.
  */
-export const chooseCopy = ({volume, generations, copies, host, trust, avoid, note}: CopyInput): CopyChoice => {
+export const chooseCopy = (input: CopyInput): CopyChoice => {
+  const {volume, generations, copies, host, trust, avoid, note, beside} = input
   const usable = generations
     .filter(({id, hosts, knownGood}) => volume.head && knownGood && hosts.includes(host) && !avoid.includes(id))
     .sort((a, b) => b.number - a.number)
@@ -59,7 +62,8 @@ export const chooseCopy = ({volume, generations, copies, host, trust, avoid, not
   const lost = headNumber === undefined ? null : reasonWithout(headNumber, generations, {volume, host, avoid, note})
   const older = usable[0]
   if (older) return {copy: null, from: older.id, rolledBack: true, why: volume.rollback ?? lost}
-  const why = volume.rollback ?? lost ?? volume.emptyWhy ?? 'this is the first build'
+  const first = beside ? `the first build, ${beside}, has not ended` : 'this is the first build'
+  const why = volume.rollback ?? lost ?? volume.emptyWhy ?? first
   return {copy: null, from: null, rolledBack: volume.rollback !== null || lost !== null, why}
 }
 
