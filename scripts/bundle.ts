@@ -12,6 +12,7 @@ const made = `${target}.${process.pid}`
 /** Paths as `new URL(…, import.meta.url)` in the sources gives them from a chunk in build/hearth/program. */
 const assets = [
   ['agent/src/builder/enter.sh', 'builder/enter.sh'],
+  ['agent/src/builder/freeze.sh', 'builder/freeze.sh'],
   ['agent/src/builder/runc.sh', 'builder/runc.sh'],
   ['proto/src/buildkit.proto', 'program/buildkit.proto'],
 ] as const

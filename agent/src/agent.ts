@@ -2,7 +2,7 @@ import type {Clock, Log, Random} from '@hearth/proto/clock'
 import type {Drain} from '@hearth/proto/fleet-message'
 import type {BuildId} from '@hearth/proto/ids'
 import type {HostUsage} from '@hearth/proto/observed'
-import type {VolumeStore} from '@hearth/proto/volume-store'
+import type {CheckpointStore, VolumeStore} from '@hearth/proto/volume-store'
 import type {BuilderRuntime} from './builder/runtime.ts'
 import {LogOutbox} from './channel/log-outbox.ts'
 import {Channel} from './channel/session.ts'
@@ -15,7 +15,7 @@ import type {VolumeAttacher} from './volume/attacher.ts'
 export type AgentDeps = {
   readonly identity: Identity
   readonly journal: Journal
-  readonly volumes: VolumeAttacher & VolumeStore
+  readonly volumes: VolumeAttacher & VolumeStore & CheckpointStore
   readonly runtime: BuilderRuntime
   readonly usage: () => Promise<HostUsage>
   readonly dial: Dial

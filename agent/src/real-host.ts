@@ -19,12 +19,14 @@ const undoWithinMs = 30_000
 export type Patience = {
   /** A daemon that answers nothing hangs. */
   readonly answerMs: number
+  /** A volume is never frozen for longer; a clone of its image takes as long as that has extents. */
+  readonly frozenAtMostSeconds: number
   /** Processes that were killed and have not ended are stuck. */
   readonly killedMs: number
   /** A volume that is still in use is busy. */
   readonly busyMs: number
 }
-const usualPatience: Patience = {answerMs: 15_000, killedMs: 15_000, busyMs: 5_000}
+const usualPatience: Patience = {answerMs: 15_000, killedMs: 15_000, busyMs: 5_000, frozenAtMostSeconds: 10}
 
 export type HostOptions = {
   readonly stateDir: string
@@ -98,7 +100,7 @@ const makeReady = async (
   signal: AbortSignal,
 ): Promise<Made> => {
   const pool = await openPool({stateDirectory, run, log, signal})
-  const {answerMs, killedMs, busyMs} = {...usualPatience, ...patience}
+  const {answerMs, killedMs, busyMs, frozenAtMostSeconds} = {...usualPatience, ...patience}
   const volumes = createLocalVolumes({directory: pool.volumes, busyWaitMs: busyMs, run, log})
   const isUnused = async (inner: AbortSignal) => (await volumes.list(inner)).length === 0
   try {
@@ -107,7 +109,7 @@ const makeReady = async (
     const network = {subnet: builderSubnet, deny}
     const found = {architecture, bootId, runtimeDir: join(stateDirectory, 'run'), portRange: null, network}
     const dnsFallback = ['1.1.1.1', '8.8.8.8']
-    const more = {tools, advertise, dnsFallback, registries, spares: slots, answerMs, killedMs}
+    const more = {tools, advertise, dnsFallback, registries, spares: slots, answerMs, killedMs, frozenAtMostSeconds}
     const runtime = await openRuntime({...found, ...more, run, log, clock}, signal)
     return {
       volumes,

@@ -19,7 +19,8 @@ export type DesiredLease = Static<typeof DesiredLease>
 
 /**
  * One builder that the fleet wants. It ends only on `want: 'terminated'`, never because it is missing from a list.
- * `seal` is the name that the copy's content gets after a clean release; null: make no generation of it.
+ * `seal` is the name that the copy's content gets after a clean release; null: make no generation of it. `checkpoint` is the name of
+ * the generation to make under it while it is idle, and to verify; it is wanted until the agent answers. Absent: an older fleet's.
  */
 export const DesiredBuilder = Type.Object({
   builder: BuilderId,
@@ -34,6 +35,7 @@ export const DesiredBuilder = Type.Object({
   want: oneOf('ready', 'terminated'),
   reason: Type.String(),
   seal: nullable(GenerationId),
+  checkpoint: Type.Optional(nullable(GenerationId)),
 })
 export type DesiredBuilder = Static<typeof DesiredBuilder>
 

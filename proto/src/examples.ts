@@ -42,6 +42,7 @@ const observedBuilder = {
   fault: {code: 'volume-busy', message: 'the copy is held by pid 7'},
   timingsMs,
   usedBytes: 4096,
+  checkpoint: {generation: 'g-43', state: 'failed', reason: 'no daemon opened it'},
   released: {clean: true, reason: 'idle', generation: 'g-41'},
 }
 
@@ -53,6 +54,7 @@ const desiredBuilder = {
   want: 'ready',
   reason: 'a build waits',
   seal: 'g-42',
+  checkpoint: 'g-43',
 }
 
 /** By type, then by the part of the union. */

@@ -42,6 +42,17 @@ export type ObservedLease = Static<typeof ObservedLease>
 export const Released = Type.Object({clean: Type.Boolean(), reason: Type.String(), generation: nullable(GenerationId)})
 export type Released = Static<typeof Released>
 
+/**
+ * What became of the checkpoint that the fleet wants of a builder. `made`: it is there, and nobody has opened it yet. `verified`: a
+ * daemon has opened a throw-away clone of it. `failed`, and why: it is of no use, and the agent does not try again by itself.
+ */
+export const ObservedCheckpoint = Type.Object({
+  generation: GenerationId,
+  state: oneOf('made', 'verified', 'failed'),
+  reason: nullable(Type.String()),
+})
+export type ObservedCheckpoint = Static<typeof ObservedCheckpoint>
+
 /** One builder as its host sees it. `outcomes` are ended leases that the fleet has not yet been seen to know. */
 export const ObservedBuilder = Type.Object({
   builder: BuilderId,
@@ -58,6 +69,7 @@ export const ObservedBuilder = Type.Object({
   fault: nullable(Fault),
   timingsMs: TimingsMs,
   usedBytes: nullable(Bytes),
+  checkpoint: Type.Optional(nullable(ObservedCheckpoint)),
   released: nullable(Released),
 })
 export type ObservedBuilder = Static<typeof ObservedBuilder>

@@ -17,3 +17,18 @@ export interface VolumeStore {
   deleteCopy(copy: CopyId, signal: AbortSignal): Promise<void>
   deleteGeneration(generation: GenerationId, signal: AbortSignal): Promise<void>
 }
+
+/** Resolves with what the act gave, if the file system was frozen from its begin to its end; else rejects. It is thawed in any case. */
+export type WhileFrozen = <Result>(act: () => Promise<Result>) => Promise<Result>
+
+/**
+ * Makes a generation from a copy that is in use. Freezing is the host's part, whoever takes the content: the store on this host
+ * (`local`) or one elsewhere (a snapshot that the fleet takes, while the host holds the freeze).
+ */
+export interface CheckpointStore {
+  /**
+   * The content is taken inside `whileFrozen`; if that rejects, nothing is made. The same generation again changes nothing and freezes
+   * nothing. When the signal aborts it throws at once, and the copy is not frozen any more; what is half-made goes later.
+   */
+  checkpoint(copy: CopyId, generation: GenerationId, whileFrozen: WhileFrozen, signal: AbortSignal): Promise<void>
+}

@@ -13,7 +13,7 @@ import {desired} from './volumes-rig.ts'
 export const makeFakeRuntimeRig = async (): Promise<RuntimeRig> => {
   const disk = new FakeDisk()
   const volumes = createFakeVolumes({disk})
-  const builders = new FakeBuilders({address: 'host', disk, clock})
+  const builders = new FakeBuilders({address: 'host', disk, clock, frozenAtMostMs: 100})
   let made = 0
   return {
     open: async ({clockBehindMs = 0} = {}) =>
@@ -29,10 +29,13 @@ export const makeFakeRuntimeRig = async (): Promise<RuntimeRig> => {
       return device
     },
     isFree: async (device) =>
-      [...disk.copies.values()].every((on) => on.attachment?.device !== device || on.holders.size === 0),
+      [...disk.copies.values()].every(
+        (on) => on.attachment?.device !== device || (on.holders.size === 0 && on.freeze === null),
+      ),
     newClient: () => clientOf(builders, `key-${made++}`),
     crash: async (builder) => builders.all.get(builder)?.daemon?.crash(),
     freeze: async (builder) => builders.all.get(builder)?.daemon?.freeze(),
+    leaveFrozen: async (builder) => void disk.freeze(builders.all.get(builder)?.daemon?.spec.device ?? ''),
     close: async () => {
       for (const {daemon} of builders.all.values()) daemon?.kill()
       expect([...disk.copies.values()].flatMap(({holders}) => [...holders])).toEqual([])

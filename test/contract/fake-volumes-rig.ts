@@ -17,6 +17,14 @@ export const makeFakeVolumesRig = async (): Promise<VolumesRig> => {
         holder,
         write: async (name, text) => disk.write(device, name, text),
         read: async (name) => disk.read(device, name),
+        whileFrozen: async (act) => {
+          disk.freeze(device)
+          try {
+            return await act()
+          } finally {
+            disk.thaw(device)
+          }
+        },
         unmount: async () => disk.unmount(device, holder),
       }
     },

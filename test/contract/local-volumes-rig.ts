@@ -28,6 +28,14 @@ export const makeLocalVolumesRig = async (): Promise<VolumesRig> => {
         holder: String(namespace.pid),
         write: async (name, text) => await writeFile(`${namespace.root}/${name}`, text),
         read: async (name) => await readOrNull(`${namespace.root}/${name}`),
+        whileFrozen: async (act) => {
+          await namespace.run('fsfreeze', '--freeze')
+          try {
+            return await act()
+          } finally {
+            await namespace.run('fsfreeze', '--unfreeze')
+          }
+        },
         unmount: async () => await namespace.unmount(),
       }
     },

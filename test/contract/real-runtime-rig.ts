@@ -9,7 +9,7 @@ import {makeXfs} from '@hearth/agent/host/xfs'
 import type {BuilderId} from '@hearth/proto/ids'
 import {realClock} from '@hearth/proto/real-clock'
 import {makeBuildClient} from '../support/build-client.ts'
-import {signalDaemon} from '../support/builders.ts'
+import {daemonOf, signalDaemon} from '../support/builders.ts'
 import {makeContext} from '../support/hearth.ts'
 import {silentLog as log} from '../support/silent-log.ts'
 import {makeTestDirectory, type TestDirectory} from '../support/test-directory.ts'
@@ -57,6 +57,10 @@ export const makeRealRuntimeRig = async (): Promise<RuntimeRig> => {
     newClient: () => clientIn(directory),
     crash: async (builder) => await signalDaemon(builder, 'SIGKILL'),
     freeze: async (builder) => await signalDaemon(builder, 'SIGSTOP'),
+    leaveFrozen: async (builder) => {
+      const {pid} = await daemonOf(builder)
+      await run(['nsenter', `--mount=/proc/${pid}/ns/mnt`, 'fsfreeze', '--freeze', '/run/cache'], signal)
+    },
     close: async () => {
       for (const runtime of opened) await putAway(runtime)
       for (const image of images) await detachLoop(image, {run, signal})
@@ -82,6 +86,7 @@ export const openAt = async (runtimeDir: string, more: Partial<RuntimeOptions> =
       network: {subnet: '10.214.0.0/16', deny: []},
       spares: 0,
       answerMs: 5000,
+      frozenAtMostSeconds: 1,
       killedMs: 15_000,
       run,
       log,

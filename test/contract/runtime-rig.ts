@@ -39,6 +39,8 @@ export type RuntimeRig = {
   crash(builder: BuilderId): Promise<void>
   /** Makes a builder's daemon deaf: it goes on, but answers nothing, not even a signal to end. */
   freeze(builder: BuilderId): Promise<void>
+  /** Freezes its volume as an agent does that dies while it holds it, with whatever was to thaw it. */
+  leaveFrozen(builder: BuilderId): Promise<void>
   /** Ends all, and throws if anything of a removed builder is left. */
   close(): Promise<void>
 }

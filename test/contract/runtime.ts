@@ -2,6 +2,7 @@ import type {BuilderRuntime} from '@hearth/agent/builder/runtime'
 import {afterEach, beforeEach, describe} from 'vitest'
 import {describeBuilds} from './runtime-builds.ts'
 import {describeClients} from './runtime-clients.ts'
+import {describeFreezes} from './runtime-freezes.ts'
 import {describeEnds, describeStarts} from './runtime-life.ts'
 import type {RuntimeRig} from './runtime-rig.ts'
 
@@ -19,6 +20,7 @@ export const describeRuntime = (name: string, makeRig: () => Promise<RuntimeRig>
     describeStarts(world)
     describeClients(world)
     describeBuilds(world)
+    describeFreezes(world)
     describeEnds(world)
   })
 }

@@ -1,7 +1,7 @@
 import type {AttachRequest, VolumeAttacher} from '@hearth/agent/volume/attacher'
 import type {DesiredCopy} from '@hearth/proto/desired'
 import type {CopyId, Epoch, GenerationId, ProjectId} from '@hearth/proto/ids'
-import type {VolumeStore} from '@hearth/proto/volume-store'
+import type {CheckpointStore, VolumeStore, WhileFrozen} from '@hearth/proto/volume-store'
 import {expect} from 'vitest'
 
 /** A file system, mounted in a mount namespace of its own as a builder's is. */
@@ -11,9 +11,11 @@ export type Mounted = {
   write(name: string, text: string): Promise<void>
   /** Null if there is nothing of that name. */
   read(name: string): Promise<string | null>
+  /** Whoever writes meanwhile waits; it thaws also if the act fails. */
+  whileFrozen: WhileFrozen
   unmount(): Promise<void>
 }
-export type Volumes = VolumeAttacher & VolumeStore & {sweep(signal: AbortSignal): Promise<void>}
+export type Volumes = VolumeAttacher & VolumeStore & CheckpointStore & {sweep(signal: AbortSignal): Promise<void>}
 export type VolumesRig = {
   /** An agent's view; a second one is an agent that restarted. */
   open(): Volumes

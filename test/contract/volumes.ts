@@ -1,5 +1,6 @@
 import {afterEach, beforeEach, describe} from 'vitest'
 import {describeAttaching} from './volumes-attaching.ts'
+import {describeCheckpoints} from './volumes-checkpoints.ts'
 import {describeContentChecks, describeEpochs} from './volumes-content.ts'
 import {describeDeleting, describeGenerations, describeInterruptions} from './volumes-generations.ts'
 import type {Volumes, VolumesRig} from './volumes-rig.ts'
@@ -19,6 +20,7 @@ export const describeVolumes = (name: string, makeRig: () => Promise<VolumesRig>
     describeContentChecks(world)
     describeEpochs(world)
     describeGenerations(world)
+    describeCheckpoints(world)
     describeInterruptions(world)
     describeDeleting(world)
   })

@@ -71,7 +71,13 @@ export class HostPlace {
       pace: () => {
         const {latency} = chance
         const [mountMs, cancelMs] = [latency.skewed(1, 200), latency.skewed(1, 300)]
-        return {mountMs, cancelMs, startMs: latency.skewed(10, 2000), stopMs: latency.skewed(5, 2000)}
+        return {
+          mountMs,
+          cancelMs,
+          startMs: latency.skewed(10, 2000),
+          stopMs: latency.skewed(5, 2000),
+          thawsAlone: latency.number() < 0.7,
+        }
       },
       onEvent: (event) => note({place, from: 'runtime', event}),
     })

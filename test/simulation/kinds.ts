@@ -37,7 +37,8 @@ const fleet: Each<FleetEvent> = {
   headChanged: true,
   desiredSent: true,
 }
-const disk: Each<FakeVolumeEvent> = {
+/** The fleet asks for no checkpoints yet. */
+const disk: Omit<Each<FakeVolumeEvent>, 'frozen' | 'thawed' | 'checkpointed'> = {
   attached: true,
   detached: true,
   mounted: true,

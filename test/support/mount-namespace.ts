@@ -10,6 +10,8 @@ export type MountNamespace = {
   readonly pid: number
   /** Where the mounted file system can be reached from the test. */
   readonly root: string
+  /** Runs a program inside, with the mount point as its last argument. */
+  run(...argv: readonly [file: string, ...args: string[]]): Promise<void>
   /** Unmounts, and ends the program. */
   unmount(): Promise<void>
   /** Ends the program only: the kernel unmounts. */
@@ -39,6 +41,7 @@ export const mountInNamespace = async (device: string, directory: TestDirectory)
     pid,
     root: `/proc/${pid}/root${mountPoint}`,
     kill,
+    run: async (...argv) => void (await run([...inside, ...argv, mountPoint], AbortSignal.timeout(20_000))),
     unmount: async () => {
       await run([...inside, 'umount', mountPoint], AbortSignal.timeout(20_000))
       await kill()

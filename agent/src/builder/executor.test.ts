@@ -11,7 +11,7 @@ import type {
   Revision,
   Term,
 } from '@hearth/proto/ids'
-import {realClock as clock} from '@hearth/proto/real-clock'
+import {realClock as clock, realRandom as random} from '@hearth/proto/real-clock'
 import {beforeEach, describe, expect, it} from 'vitest'
 import {silentLog as log} from '../../../test/support/silent-log.ts'
 import type {BuilderAction} from '../reconcile/plan.ts'
@@ -71,7 +71,7 @@ describe('execute', () => {
   const act = async (action: BuilderAction, attempt = 1, bootId = 'boot') => {
     const seen = (await createFakeRuntime({builders}).list(new Set([builder]), signal))[0]
     const policy = {stopDeadlineMs: 1000, bootId, diskFull: async () => full}
-    const deps = {journal, volumes: volumes(), runtime: runtime(), clock, log, ...policy}
+    const deps = {journal, volumes: volumes(), runtime: runtime(), clock, random, log, ...policy}
     await execute(action, {row: row(), seen, attempt}, deps, signal)
   }
   const failAt = (point: string, error: Error) => {
@@ -270,6 +270,71 @@ describe('execute', () => {
     expect(row().tidyDue).toBe(false)
     expect(row().usedBytes).toBeLessThan(before)
     expect(row().usedBytes).toBe(await runtime().usedBytes(builder, signal))
+  })
+
+  describe('a checkpoint', () => {
+    const generation = 'g-7' as GenerationId
+    const make = (attempt = 1) => act({type: 'checkpoint', generation}, attempt)
+    const begin = async () => {
+      await start()
+      await act({type: 'openLease'})
+      await build('succeeds')
+      await endLease()
+      await act({type: 'closeLease'})
+    }
+    const isFrozen = () => disk.copies.get(copy)?.freeze !== null
+
+    it('is made of an idle builder, which goes on', async () => {
+      await begin()
+      await make()
+      expect(row().checkpoint).toMatchObject({generation, state: 'made', records: 3})
+      expect([...disk.generations.keys()]).toEqual([generation])
+      expect(isFrozen()).toBe(false)
+      await act({type: 'openLease'})
+      await build('succeeds', 'r-2')
+    })
+
+    it('is not made under a client that came late', async () => {
+      await begin()
+      await act({type: 'openLease'})
+      const late = connect()
+      await expect(make()).rejects.toMatchObject({name: 'BuilderInUseError'})
+      await expect(make(9)).rejects.toMatchObject({name: 'BuilderInUseError'})
+      expect(row()).toMatchObject({checkpoint: {state: 'dropped'}, fault: null})
+      late.end('client')
+      await make()
+      expect(row().checkpoint?.state).toBe('made')
+    })
+
+    it('that an agent did not live to end is thawed by the next, and made later', async () => {
+      await begin()
+      const died = new Promise<void>(() => undefined)
+      const frozen = Promise.withResolvers<void>()
+      step = async (at) => {
+        if (at !== 'checkpoint:half') return
+        frozen.resolve()
+        await died
+      }
+      void make()
+      await frozen.promise
+      expect(isFrozen()).toBe(true)
+      expect(row().checkpoint?.state).toBe('freezing')
+      step = async () => undefined
+      await act({type: 'thaw'})
+      expect(isFrozen()).toBe(false)
+      expect(row().checkpoint?.state).toBe('dropped')
+      await make()
+      expect(row().checkpoint?.state).toBe('made')
+    })
+
+    it('that fails is given up with its reason, and its builder goes on', async () => {
+      await begin()
+      failAt('checkpoint:half', new Error('the disk is full'))
+      for (const attempt of [1, 2]) await expect(make(attempt)).rejects.toThrow('the disk is full')
+      await make(3)
+      expect(row()).toMatchObject({checkpoint: {state: 'failed', reason: 'the disk is full'}, fault: null})
+      expect(isFrozen()).toBe(false)
+    })
   })
 
   it('tries what failed again, and gives it up with its reason', async () => {

@@ -1,9 +1,10 @@
-import type {Clock, Log} from '@hearth/proto/clock'
+import type {Clock, Log, Random} from '@hearth/proto/clock'
 import type {BuilderId} from '@hearth/proto/ids'
-import type {VolumeStore} from '@hearth/proto/volume-store'
+import type {CheckpointStore, VolumeStore} from '@hearth/proto/volume-store'
 import type {BuilderAction} from '../reconcile/plan.ts'
 import type {Journal, JournalBuilder} from '../store/journal.ts'
 import {EpochFencedError, type VolumeAttacher} from '../volume/attacher.ts'
+import {checkpoint, giveUpCheckpoint, thaw} from './checkpoint.ts'
 import {leftClean} from './exit.ts'
 import {afterFailure} from './failure-transition.ts'
 import {closeLease, endLease, openLease, tidy} from './lease.ts'
@@ -15,9 +16,10 @@ import {within} from './within.ts'
 
 export type ExecutorDeps = {
   readonly journal: Journal
-  readonly volumes: VolumeAttacher & VolumeStore
+  readonly volumes: VolumeAttacher & VolumeStore & CheckpointStore
   readonly runtime: BuilderRuntime
   readonly clock: Clock
+  readonly random: Random
   readonly log: Log
   readonly stopDeadlineMs: number
   readonly bootId: string
@@ -57,6 +59,7 @@ export const execute = async (
     const {change, again} = afterFailure(action.type, error, attempt)
     if (change) journal.update(builder, {...change, ...(await blameDisk(change, builder, deps))})
     if (again) throw error
+    if (action.type === 'checkpoint' && !change) giveUpCheckpoint(journal, on.row, error.message)
     log.warn({builder, action: action.type, err: error}, 'builder failed')
   }
 }
@@ -83,6 +86,8 @@ const longestMs: Readonly<Record<BuilderAction['type'], number>> = {
   endLease: 120 * second,
   closeLease: 120 * second,
   tidy: 120 * second,
+  checkpoint: 120 * second,
+  thaw: 60 * second,
   fail: 10 * second,
   stop: 180 * second,
   noteExit: 10 * second,
@@ -128,6 +133,8 @@ const executors: {readonly [Type in BuilderAction['type']]: Execute<Type>} = {
   endLease,
   closeLease,
   tidy,
+  checkpoint,
+  thaw,
 
   fail: async ({fault}, {row}, {journal}) => journal.update(row.builder, {fault}),
 

@@ -3,15 +3,16 @@ import {describe, expect, it} from 'vitest'
 import type {BuilderAction} from '../reconcile/plan.ts'
 import {EpochFencedError, VolumeBusyError, VolumeContentError} from '../volume/attacher.ts'
 import {afterFailure} from './failure-transition.ts'
-import {BuilderSilentError, BuilderStartError, BuilderStuckError} from './runtime.ts'
+import {BuilderInUseError, BuilderSilentError, BuilderStartError, BuilderStuckError} from './runtime.ts'
 import {OverdueError} from './within.ts'
 
 type Act = BuilderAction['type']
 const up: readonly Act[] = ['createCopy', 'attach', 'start', 'adopt', 'openLease', 'endLease', 'closeLease', 'fail']
-const down: readonly Act[] = ['stop', 'noteExit', 'detach', 'remove', 'forget']
-const acts: readonly Act[] = [...up, ...down, 'tidy', 'release']
+const down: readonly Act[] = ['thaw', 'stop', 'noteExit', 'detach', 'remove', 'forget']
+const acts: readonly Act[] = [...up, ...down, 'tidy', 'checkpoint', 'release']
 const classes = [
   Error,
+  BuilderInUseError,
   BuilderStartError,
   BuilderSilentError,
   BuilderStuckError,
@@ -75,6 +76,17 @@ describe('afterFailure', () => {
 
   it('lets a prune that failed be', () => {
     expect(afterFailure('tidy', new Error('why'), 1)).toEqual({change: {tidyDue: false}, again: false})
+  })
+
+  it('gives up a checkpoint, not its builder, unless that is to blame; and none because of a client', () => {
+    always(fc.constant('checkpoint'), (act, why, count) => {
+      const {change, again} = afterFailure(act, why, count)
+      const isToBlame = [BuilderSilentError, BuilderStuckError, VolumeContentError].some(
+        (Class) => why instanceof Class,
+      )
+      expect(change).toEqual(isToBlame ? {fault: {code: why.name, message: 'why'}} : null)
+      expect(again).toBe(!isToBlame && (count < 3 || why instanceof BuilderInUseError))
+    })
   })
 
   it.each([new VolumeBusyError('why'), new BuilderStuckError('why'), new OverdueError('why')])(

@@ -8,7 +8,7 @@ import {
   VolumeBusyError,
   VolumeContentError,
 } from '../volume/attacher.ts'
-import {BuilderSilentError, BuilderStartError, BuilderStuckError} from './runtime.ts'
+import {BuilderInUseError, BuilderSilentError, BuilderStartError, BuilderStuckError} from './runtime.ts'
 import {OverdueError} from './within.ts'
 
 // What a failed act means for its builder. Invariants: nothing is tried for ever on the way to a build; on the way down everything is,
@@ -20,7 +20,7 @@ export type Aftermath = {
   readonly again: boolean
 }
 
-const ending: ReadonlySet<BuilderAction['type']> = new Set(['stop', 'noteExit', 'detach', 'remove', 'forget'])
+const ending: ReadonlySet<BuilderAction['type']> = new Set(['thaw', 'stop', 'noteExit', 'detach', 'remove', 'forget'])
 /** With the loop's growing pauses: half a second, 25 seconds. */
 const attempts = {any: 3, busy: 8, seal: 5}
 
@@ -29,15 +29,22 @@ export const afterFailure = (type: BuilderAction['type'], error: Error, attempt:
   if (type === 'release') return afterRelease(error, attempt)
   if (ending.has(type)) return afterEnding(error, attempt)
   if (type === 'tidy' && !isHopeless(error)) return {change: {tidyDue: false}, again: false}
+  if (type === 'checkpoint' && !isBuildersFault(error))
+    return {change: null, again: attempt < attempts.any || error instanceof BuilderInUseError}
   const patience = error instanceof VolumeBusyError ? attempts.busy : attempts.any
   const once = type === 'start' || isHopeless(error) // a builder is started once: its directory is there
   if (once || attempt >= patience) return {change: {fault: faultOf(error)}, again: false}
   return {change: null, again: true}
 }
 
+/** For a checkpoint that fails its builder is not to blame, nor given up: but for one that does not answer, or can't be thawed. */
+const isBuildersFault = (error: Error): boolean =>
+  error instanceof BuilderSilentError || error instanceof BuilderStuckError || error instanceof VolumeContentError
+
 const isHopeless = (error: Error): boolean =>
   error instanceof BuilderStartError ||
   error instanceof BuilderSilentError ||
+  error instanceof BuilderStuckError ||
   error instanceof VolumeContentError ||
   error instanceof EpochFencedError ||
   error instanceof GenerationMissingError ||

@@ -23,6 +23,8 @@ export type FakeBuildersDeps = {
   readonly disk: FakeDisk
   readonly clock: Clock
   readonly pace?: () => FakePace
+  /** As `RuntimeOptions`. */
+  readonly frozenAtMostMs?: number
   readonly onEvent?: (event: FakeRuntimeEvent) => void
 }
 
@@ -31,7 +33,7 @@ export class FakeConnectError extends Error {
   override readonly name = 'FakeConnectError'
 }
 
-const quick: FakePace = {mountMs: 1, startMs: 1, cancelMs: 1, stopMs: 1}
+const quick: FakePace = {mountMs: 1, startMs: 1, cancelMs: 1, stopMs: 1, thawsAlone: true}
 const firstPort = 40_000
 
 /**
@@ -46,7 +48,7 @@ export class FakeBuilders {
   #cas = 0
 
   constructor(deps: FakeBuildersDeps) {
-    this.deps = {pace: () => quick, onEvent: () => undefined, ...deps}
+    this.deps = {pace: () => quick, frozenAtMostMs: 10_000, onEvent: () => undefined, ...deps}
   }
 
   /** False if there is one already. */

@@ -5,12 +5,13 @@ import type {FakeEnder, FakeRuntimeEvent} from './fake-events.ts'
 import {type FakeSolve, solve} from './fake-solve.ts'
 import {type BuilderExit, type BuilderSpec, BuilderStartError, type BuildRecord} from './runtime.ts'
 
-/** How long things take: `cancelMs` from the end of a client to the record of its build. */
+/** How long things take: `cancelMs` from the end of a client to the record of its build. `thawsAlone`: freeze.sh is not killed. */
 export type FakePace = {
   readonly mountMs: number
   readonly startMs: number
   readonly cancelMs: number
   readonly stopMs: number
+  readonly thawsAlone: boolean
 }
 export type FakeDaemonDeps = {
   readonly disk: FakeDisk
@@ -183,6 +184,17 @@ export class FakeDaemon {
     this.deps.disk.write(this.spec.device, 'index', JSON.stringify([...this.#cached]))
   }
 
+  get cacheRecords(): number {
+    return this.#cached.size
+  }
+
+  /** Waits while its volume is frozen, or until it is killed. */
+  async writable(): Promise<void> {
+    const gone = new Promise<void>((resolve) => this.gone.addEventListener('abort', () => resolve(), {once: true}))
+    await Promise.race([this.deps.disk.writable(this.spec.device), gone])
+    this.gone.throwIfAborted()
+  }
+
   get usedBytes(): number {
     return stepBytes * this.#cached.size
   }
@@ -237,6 +249,7 @@ export class FakeDaemon {
   async #leave({lockGone, said}: {lockGone: boolean; said: string}, ms = 1): Promise<void> {
     this.state = 'leaving'
     await this.sleep(ms).catch(() => undefined)
+    if (lockGone) await this.writable().catch(() => undefined) // buildkitd closes its databases
     if (this.gone.aborted) return
     this.#unmount()
     const {synced, unmounted} = this.trouble

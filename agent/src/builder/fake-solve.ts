@@ -59,6 +59,8 @@ const runSteps = async (
     else if (isLast && end !== 'succeeds') await daemon.sleep(end === 'hangs' ? forEver : ms, signal)
     else {
       await daemon.sleep(ms, signal)
+      await daemon.writable()
+      signal.throwIfAborted()
       daemon.writeStep(name)
     }
   }

@@ -3,6 +3,7 @@ import type {BuilderId} from '@hearth/proto/ids'
 import {abortable} from '../host/abortable.ts'
 import type {FakeBuilder, FakeBuilders} from './fake-builders.ts'
 import type {FakeDaemon} from './fake-daemon.ts'
+import {whileFrozen} from './fake-freeze.ts'
 import {type BuilderRuntime, BuilderSilentError, BuilderStartError, type SeenBuilder} from './runtime.ts'
 
 /**
@@ -45,7 +46,7 @@ export const createFakeRuntime = ({
     name: keyof BuilderRuntime,
     builder: BuilderId,
     signal: AbortSignal,
-    act: (daemon: FakeDaemon) => Result,
+    act: (daemon: FakeDaemon) => Result | Promise<Result>,
   ): Promise<Result> =>
     stepped(name, signal, async () => {
       const daemon = all.get(builder)?.daemon
@@ -90,8 +91,18 @@ export const createFakeRuntime = ({
     closeConnections: (builder, signal) =>
       stepped('closeConnections', signal, () => all.get(builder)?.daemon?.endConnections('agent')),
     usedBytes: (builder, signal) => asked('usedBytes', builder, signal, (daemon) => daemon.usedBytes),
+    cacheRecords: (builder, signal) => asked('cacheRecords', builder, signal, (daemon) => daemon.cacheRecords),
+    whileFrozen: (builder, act, signal) => whileFrozen(builder, act, builders, step, signal),
+    thaw: (builder, signal) =>
+      stepped('thaw', signal, () => {
+        const device = all.get(builder)?.daemon?.spec.device
+        if (device) builders.deps.disk.thaw(device)
+      }),
     prune: (builder, maxUsedSpaceBytes, signal) =>
-      asked('prune', builder, signal, (daemon) => daemon.prune(maxUsedSpaceBytes)),
+      asked('prune', builder, signal, async (daemon) => {
+        await daemon.writable()
+        daemon.prune(maxUsedSpaceBytes)
+      }),
     stop: (builder, deadlineMs, signal) => stepped('stop', signal, () => stop(builder, deadlineMs, builders, signal)),
     remove: (builder, signal) =>
       stepped('remove', signal, () => {

@@ -3,6 +3,7 @@ import {join} from 'node:path'
 import type {BuilderId} from '@hearth/proto/ids'
 import {DaemonCallError} from '../buildkit/call.ts'
 import {type ConnectControl, type Control, loadControl} from '../buildkit/control.ts'
+import {freezeScript} from '../buildkit/daemon.ts'
 import {
   cgroupHierarchies,
   cgroupProcesses,
@@ -12,9 +13,11 @@ import {
   removeRootGroups,
   stepsGroup,
 } from '../host/cgroup.ts'
+import {holdFrozen, thawVolume} from '../host/freeze.ts'
 import {readMounts} from '../host/mountinfo.ts'
 import {closeNetwork, createNetwork, type NetworkConfig, openNetwork, removeNetwork} from '../host/network.ts'
 import {outOfMemoryMark} from '../host/out-of-memory.ts'
+import {findFirst, readProcess} from '../host/process.ts'
 import type {Run} from '../host/run.ts'
 import {ensureRuntimeTmpfs, releaseRuntimeTmpfs} from '../host/runtime-tmpfs.ts'
 import {type Connection, establishedConnections, killConnections} from '../host/sockets.ts'
@@ -37,6 +40,7 @@ import {
   type BuilderRuntime,
   BuilderSilentError,
   BuilderStartError,
+  BuilderStuckError,
   type BuildRecord,
   type SeenBuilder,
 } from './runtime.ts'
@@ -51,12 +55,15 @@ export type RuntimeOptions = Omit<
   readonly spares: number
   /** A daemon that answers nothing for so long hangs. */
   readonly answerMs: number
+  /** A volume is never frozen for longer. A clone of its image takes as long as that has extents. */
+  readonly frozenAtMostSeconds: number
   readonly run: Run
 } & Pick<StopDeps, 'killedMs' | 'log'>
 /** `release` removes all that outlives builders: rules, networks, the directory of keys. False, and nothing changes, while one is left. */
 export type RealRuntime = BuilderRuntime & {release(signal: AbortSignal): Promise<boolean>}
 
 const undoWithinMs = 20_000
+const thawWithinMs = 20_000
 
 /** Makes this host ready for builders, and finds those that run. Idempotent; what fails is undone, unless builders are left. */
 export const openRuntime = async (options: RuntimeOptions, signal: AbortSignal): Promise<RealRuntime> => {
@@ -199,11 +206,40 @@ class Runtime implements RealRuntime {
     if (open) await killConnections(record.port, this.#deps.run, signal)
   }
 
-  usedBytes: BuilderRuntime['usedBytes'] = async (builder, signal) => await this.#control(builder).usedBytes(signal)
+  usedBytes: BuilderRuntime['usedBytes'] = async (builder, signal) => (await this.#control(builder).usage(signal)).bytes
+
+  cacheRecords: BuilderRuntime['cacheRecords'] = async (builder, signal) =>
+    (await this.#ask(builder, (control) => control.usage(signal))).records
+
+  whileFrozen: BuilderRuntime['whileFrozen'] = async (builder, act, signal) => {
+    const pid = await this.#firstProcess(builder)
+    if (pid === null) throw new Error(`builder ${builder} does not run`)
+    const thaw = async () => await this.thaw(builder, AbortSignal.timeout(thawWithinMs))
+    const {frozenAtMostSeconds: atMostSeconds} = this.#deps
+    return await holdFrozen({script: freezeScript, pid, atMostSeconds, thaw}, act, signal)
+  }
+
+  thaw: BuilderRuntime['thaw'] = async (builder, signal) => {
+    const record = readRecord(this.#directory(builder))
+    if (!record) return
+    const pid = await this.#firstProcess(builder)
+    try {
+      await thawVolume({script: freezeScript, pid, device: record.device}, this.#deps.run, signal)
+    } catch (cause) {
+      throw new BuilderStuckError(`the volume of builder ${builder} can't be thawed`, {cause})
+    }
+  }
+
+  /** One that has the builder's mounts for as long as it has any. */
+  async #firstProcess(builder: BuilderId): Promise<number | null> {
+    const pids = cgroupProcesses(this.#deps.hierarchies, builder, 'daemon')
+    const processes = (await Promise.all(pids.map(readProcess))).filter((each) => each !== null)
+    return (findFirst(processes) ?? processes.at(-1))?.pid ?? null
+  }
 
   prune: BuilderRuntime['prune'] = async (builder, maxUsedSpaceBytes, signal) => {
     const control = this.#control(builder)
-    if ((await control.usedBytes(signal)) > maxUsedSpaceBytes) await control.prune(maxUsedSpaceBytes, signal)
+    if ((await control.usage(signal)).bytes > maxUsedSpaceBytes) await control.prune(maxUsedSpaceBytes, signal)
   }
 
   async #ask<Answer>(builder: BuilderId, question: (control: Control) => Promise<Answer>): Promise<Answer> {

@@ -3,7 +3,7 @@ import type {Clock, Log} from '@hearth/proto/clock'
 import type {Architecture, Endpoint} from '@hearth/proto/common'
 import {type Registries, renderDaemonConfig, renderMounts} from '../buildkit/config.ts'
 import type {Control} from '../buildkit/control.ts'
-import {enterScript, launchDaemon, runcScript} from '../buildkit/daemon.ts'
+import {enterScript, freezeScript, launchDaemon, runcScript} from '../buildkit/daemon.ts'
 import {createCgroups, stepsGroup} from '../host/cgroup.ts'
 import {listen} from '../host/listener.ts'
 import {readMounts} from '../host/mountinfo.ts'
@@ -111,6 +111,7 @@ const neededPaths = ({runtimeDir, tools}: StartDeps): readonly string[] => [
   tools.buildkitd,
   tools.runc,
   enterScript,
+  freezeScript,
   runcScript,
 ]
 

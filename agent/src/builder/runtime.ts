@@ -73,6 +73,11 @@ export class BuilderStuckError extends Error {
   override readonly name = 'BuilderStuckError'
 }
 
+/** Someone uses it who was not expected any more. */
+export class BuilderInUseError extends Error {
+  override readonly name = 'BuilderInUseError'
+}
+
 /** Runs builders on this host. Idempotent where it says so; the executor journals its intent before it calls. */
 export interface BuilderRuntime {
   /**
@@ -96,6 +101,16 @@ export interface BuilderRuntime {
   closeConnections(builder: BuilderId, signal: AbortSignal): Promise<void>
   /** May take as long as a walk through the cache. */
   usedBytes(builder: BuilderId, signal: AbortSignal): Promise<number>
+  /** How many entries of the cache hold something: those that do are there after a restart too. */
+  cacheRecords(builder: BuilderId, signal: AbortSignal): Promise<number>
+  /**
+   * Freezes the builder's volume, runs the act, thaws. Resolves only if the volume was frozen from the act's begin to its end. When the
+   * signal aborts it thaws at once and throws the reason; the act may go on. It thaws by itself when the agent dies or after a while.
+   * Throws `BuilderStuckError` if it can't be thawed.
+   */
+  whileFrozen<Result>(builder: BuilderId, act: () => Promise<Result>, signal: AbortSignal): Promise<Result>
+  /** Thaws whatever an agent that died may have left frozen, also of a builder that has ended. Idempotent. */
+  thaw(builder: BuilderId, signal: AbortSignal): Promise<void>
   /** Prunes to the budget, between builds only; after a while it stops, and what is left is for the next time. */
   prune(builder: BuilderId, maxUsedSpaceBytes: number, signal: AbortSignal): Promise<void>
   /**

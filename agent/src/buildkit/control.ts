@@ -60,7 +60,8 @@ export interface Control {
   /** Progress of a finished build, as it was reported. */
   status(ref: string, each: (part: StatusPart) => void, signal: AbortSignal): Promise<void>
   deleteRecord(ref: string, signal: AbortSignal): Promise<void>
-  usedBytes(signal: AbortSignal): Promise<number>
+  /** Its cache: what it takes, and how many entries of it take something (a lazy one, not pulled yet, is gone after a restart). */
+  usage(signal: AbortSignal): Promise<{readonly bytes: number; readonly records: number}>
   /** Resolves when it is done, or has taken a while: the daemon stops then. */
   prune(maxUsedSpace: number, signal: AbortSignal): Promise<void>
   close(): void
@@ -162,9 +163,12 @@ const controlOver = (client: Methods, clock: Clock, answerMs: number): Control =
     status: async (ref, each, signal) => await stream('Status', {Ref: ref}, each, signal),
     deleteRecord: async (ref, signal) =>
       void (await unary('UpdateBuildHistory', {Ref: ref, Delete: true}, answerMs, signal)),
-    usedBytes: async (signal) => {
-      const usage = (await unary('DiskUsage', {}, measureMs, signal)) as {record: readonly {Size: number}[]}
-      return usage.record.reduce((sum, {Size}) => sum + Size, 0)
+    usage: async (signal) => {
+      const {record} = (await unary('DiskUsage', {}, measureMs, signal)) as {record: readonly {Size: number}[]}
+      return {
+        bytes: record.reduce((sum, {Size}) => sum + Size, 0),
+        records: record.filter(({Size}) => Size > 0).length,
+      }
     },
     prune: async (maxUsedSpace, signal) =>
       await stream('Prune', {all: true, maxUsedSpace}, () => undefined, signal).catch((error: unknown) => {

@@ -16,6 +16,7 @@ export type Launch = {
 
 /** The scripts that a builder runs; a bundle carries them beside itself. */
 export const enterScript = fileURLToPath(new URL('../builder/enter.sh', import.meta.url))
+export const freezeScript = fileURLToPath(new URL('../builder/freeze.sh', import.meta.url))
 export const runcScript = fileURLToPath(new URL('../builder/runc.sh', import.meta.url))
 
 const daemonOomScore = -900

@@ -29,6 +29,10 @@ export const parseStatus = (text: string): ProcessFacts => {
   }
 }
 
+/** Pid 1 of a builder among the processes of its `daemon` group. */
+export const findFirst = (processes: readonly ProcessFacts[]): ProcessFacts | null =>
+  processes.find(({namespacePid}) => namespacePid === 1) ?? null
+
 /**
  * A builder's own buildkitd among the processes of its `daemon` group: the child of the builder's pid 1, so neither a step nor a
  * copy that buildkitd runs of itself.

@@ -9,12 +9,23 @@ export const partSuffix = '.part'
  * `.part` file. Overwrites `to`. Not cancellable: the kernel doesn't stop a clone half-way; it takes as long as `from` has extents.
  */
 export const cloneFile = async (from: string, to: string): Promise<void> => {
+  await cloneFileWhile((clone) => clone(), from, to)
+}
+
+/** As `cloneFile`; the blocks are shared inside `hold`, the rest after it. If `hold` rejects, nothing is made. */
+export const cloneFileWhile = async (
+  hold: (clone: () => Promise<void>) => Promise<void>,
+  from: string,
+  to: string,
+): Promise<void> => {
   const part = `${to}${partSuffix}`
+  const clone = {done: Promise.resolve()}
   try {
     await rm(part, {force: true})
-    await copyFile(from, part, constants.COPYFILE_FICLONE_FORCE)
+    await hold(() => (clone.done = copyFile(from, part, constants.COPYFILE_FICLONE_FORCE)))
     await publish(part, to)
   } catch (error) {
+    await clone.done.catch(() => undefined) // it may go on although nobody holds still for it any more
     await rm(part, {force: true})
     throw error
   }

@@ -26,6 +26,7 @@ const programs: Readonly<Record<string, string>> = {
   xfs_io: 'xfsprogs',
   nsenter: 'util-linux',
   unshare: 'util-linux',
+  fsfreeze: 'util-linux',
   ip: 'iproute2',
   ss: 'iproute2',
   nft: 'nftables',

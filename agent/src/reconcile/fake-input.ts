@@ -8,6 +8,7 @@ import type {PlanInput} from './plan.ts'
 // For tests: any host that a plan could be asked about, also ones that no history leads to.
 
 const copies = ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002'] as CopyId[]
+const clones = ['00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-00000000000b'] as CopyId[]
 const someBuilders = ['b1', 'b2', 'b3'] as BuilderId[]
 export const policy = {clientGoneMs: 15_000, clientNeverSeenMs: 75_000, unclaimedAfterMs: 1_800_000}
 
@@ -37,6 +38,7 @@ const desired: fc.Arbitrary<DesiredBuilder> = fc.record({
   want: fc.constantFrom('ready' as const, 'ready' as const, 'terminated' as const),
   reason: fc.constant('idle'),
   seal: maybe(fc.constant('g2' as GenerationId)),
+  checkpoint: maybe(fc.constantFrom('g3' as GenerationId, 'g4' as GenerationId)),
 })
 const outcome = fc.record({
   build,
@@ -69,6 +71,15 @@ const row: fc.Arbitrary<Omit<JournalBuilder, 'builder'>> = fc.record({
   usedBytes: fc.constant(null),
   leftClean: maybe(fc.record({clean: fc.boolean(), reason: fc.constant('r')})),
   detached: fc.boolean(),
+  checkpoint: maybe(
+    fc.record({
+      generation: fc.constantFrom('g3' as GenerationId, 'g4' as GenerationId),
+      state: fc.constantFrom('freezing', 'dropped', 'made', 'verified', 'failed'),
+      reason: fc.constant(null),
+      records: fc.constant(1),
+      clone: fc.constantFrom(...clones),
+    }),
+  ),
   released: maybe(fc.record({clean: fc.boolean(), reason: fc.constant('r'), generation: fc.constant(null)})),
 })
 /** A row of which nothing has ended yet: half of all, since most of what a plan does is for these. */

@@ -1,5 +1,6 @@
 import type {Desired} from '@hearth/proto/fleet-message'
 import type {BuilderId, CopyId, Epoch, GenerationId, ProjectId, Revision, Term} from '@hearth/proto/ids'
+import {realRandom as random} from '@hearth/proto/real-clock'
 import {expect, it} from 'vitest'
 import {silentLog} from '../../../test/support/silent-log.ts'
 import {journalIn, openDatabase} from '../store/journal.ts'
@@ -33,9 +34,16 @@ const runLoop = async (volumes: Partial<LoopDeps['volumes']>, journal = journalI
     },
   }
   const usageOfNothing = async () => ({copies: [], generations: []})
-  const store = {create: unused, attach: unused, seal: unused, deleteCopy: unused, deleteGeneration: unused}
+  const store = {
+    create: unused,
+    attach: unused,
+    seal: unused,
+    checkpoint: unused,
+    deleteCopy: unused,
+    deleteGeneration: unused,
+  }
   const loop = new ReconcileLoop({
-    ...{journal, clock, log: silentLog, policy, report: () => undefined, bootId: ''},
+    ...{journal, clock, random, log: silentLog, policy, report: () => undefined, bootId: ''},
     runtime: {list: async () => []} as unknown as LoopDeps['runtime'],
     volumes: {list: async () => [], detach: unused, usage: usageOfNothing, ...store, ...volumes},
     usage: async () => usage,

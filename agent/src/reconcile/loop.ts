@@ -1,9 +1,9 @@
 import type {Observed} from '@hearth/proto/agent-message'
-import type {Clock, Log} from '@hearth/proto/clock'
+import type {Clock, Log, Random} from '@hearth/proto/clock'
 import type {DesiredBuilder} from '@hearth/proto/desired'
 import type {BuilderId, CopyId} from '@hearth/proto/ids'
 import type {HostUsage} from '@hearth/proto/observed'
-import type {VolumeStore} from '@hearth/proto/volume-store'
+import type {CheckpointStore, VolumeStore} from '@hearth/proto/volume-store'
 import {type ExecutorDeps, execute} from '../builder/executor.ts'
 import type {BuilderRuntime} from '../builder/runtime.ts'
 import type {Journal, JournalBuilder, OpenLease} from '../store/journal.ts'
@@ -13,16 +13,17 @@ import {DiskSuspects, diskFull} from './disk-full.ts'
 import {IdleTimes} from './idle.ts'
 import {Kept} from './kept.ts'
 import {Nudge} from './nudge.ts'
-import {type Action, type PlanPolicy, plan} from './plan.ts'
+import {type Action, type BuilderAction, type PlanPolicy, plan} from './plan.ts'
 import {observedMessage, type Seen} from './report.ts'
 
 export type LoopDeps = {
   readonly bootId: string
   readonly journal: Journal
-  readonly volumes: VolumeAttacher & VolumeStore
+  readonly volumes: VolumeAttacher & VolumeStore & CheckpointStore
   readonly runtime: BuilderRuntime
   readonly usage: () => Promise<HostUsage>
   readonly clock: Clock
+  readonly random: Random
   readonly log: Log
   readonly policy: PlanPolicy & {readonly stopDeadlineMs: number; readonly pollMs: number; readonly idlePollMs: number}
   /** Told after each look that showed something new, and at least every `idlePollMs`. */
@@ -41,7 +42,7 @@ export class ReconcileLoop {
   readonly #nudge = new Nudge()
   readonly #idle = new IdleTimes()
   readonly #suspects = new DiskSuspects()
-  readonly #busy = new Map<string, Promise<void>>()
+  readonly #busy = new Map<string, UnderWay>()
   readonly #failures = new Map<string, Failure>()
   #seen: Seen | null = null
   readonly #counts: CountTimes
@@ -80,7 +81,8 @@ export class ReconcileLoop {
   async #settle(): Promise<void> {
     const settled = new AbortController()
     const patience = this.#deps.clock.sleep(settleMs, settled.signal).catch(() => undefined)
-    await Promise.race([Promise.allSettled(this.#busy.values()), patience])
+    const acts = [...this.#busy.values()].map(({done}) => done)
+    await Promise.race([Promise.allSettled(acts), patience])
     settled.abort()
   }
 
@@ -101,8 +103,9 @@ export class ReconcileLoop {
       suspects: this.#suspects.all,
       policy,
     })
-    const wanted = new Set(actions.map(keyOf))
+    const wanted = new Map(actions.map((action) => [keyOf(action), actOf(action)]))
     for (const key of this.#failures.keys()) if (!wanted.has(key)) this.#failures.delete(key)
+    for (const [key, {act, drop}] of this.#busy) if (givesWay.has(act) && wanted.get(key) !== act) drop.abort(dropped)
     // What an action changed while we looked was seen half, and what a builder needs that came meanwhile may not have been there yet.
     // Both have nudged another look.
     const isSeenWhole = (action: Action) =>
@@ -150,9 +153,12 @@ export class ReconcileLoop {
     const failed = this.#failures.get(key)
     const before = failed?.act === actOf(action) ? failed : null // another act neither waits for it nor counts it
     if (this.#busy.has(key) || (before?.untilMs ?? 0) > this.#deps.clock.monotonic()) return
-    const done = this.#act(action, (before?.count ?? 0) + 1, signal)
+    const drop = new AbortController()
+    const done = this.#act(action, (before?.count ?? 0) + 1, AbortSignal.any([signal, drop.signal]))
       .then(() => void this.#failures.delete(key))
-      .catch((error: unknown) => this.#failed(action, error, (before?.count ?? 0) + 1, signal))
+      .catch((error: unknown) => {
+        if (!drop.signal.aborted) this.#failed(action, error, (before?.count ?? 0) + 1, signal)
+      })
       .finally(() => {
         this.#busy.delete(key)
         if (!isOnLease(action)) this.#stored.drop()
@@ -161,18 +167,18 @@ export class ReconcileLoop {
         if (this.#seen && !signal.aborted) this.#deps.report(observedMessage(this.#deps.journal, this.#seen))
         this.#nudge.now()
       })
-    this.#busy.set(key, done)
+    this.#busy.set(key, {act: actOf(action), done, drop})
   }
 
   async #act(action: Action, attempt: number, signal: AbortSignal): Promise<void> {
-    const {journal, volumes, runtime, clock, log, policy, usage, bootId} = this.#deps
+    const {journal, volumes, log, policy, usage} = this.#deps
     switch (action.on) {
       case 'builder': {
         const row = journal.builders().find(({builder}) => builder === action.builder)
         if (!row) return
         const {stopDeadlineMs} = policy
         const full = async (builder: BuilderId) => this.#suspects.all.get(builder) ?? diskFull(await usage())
-        const deps: ExecutorDeps = {journal, volumes, runtime, clock, log, stopDeadlineMs, bootId, diskFull: full}
+        const deps: ExecutorDeps = {...this.#deps, stopDeadlineMs, diskFull: full}
         log.debug({builder: action.builder, action: action.do.type}, 'act')
         return await execute(action.do, {row, seen: this.#seen?.builders.get(action.builder), attempt}, deps, signal)
       }
@@ -190,6 +196,7 @@ export class ReconcileLoop {
   async #removeOrphan(builder: BuilderId, signal: AbortSignal): Promise<void> {
     const {runtime, policy, log} = this.#deps
     log.warn({builder}, 'removing a builder that the journal does not know')
+    await runtime.thaw(builder, signal) // with the journal went what was frozen, too
     await runtime.stop(builder, policy.stopDeadlineMs, signal)
     await runtime.remove(builder, signal)
   }
@@ -222,6 +229,12 @@ const hasClients = ({lease, listed, desired}: JournalBuilder): boolean =>
 
 const isFinishing = ({lease}: OpenLease, {lease: wanted}: DesiredBuilder): boolean =>
   wanted?.lease === lease && wanted.finishing
+
+/** `drop` tells an act to stop for which nobody waits, as soon as something else is to be done. */
+type UnderWay = {readonly act: string; readonly done: Promise<void>; readonly drop: AbortController}
+const givesWay: ReadonlySet<string> = new Set<BuilderAction['type']>(['checkpoint'])
+/** Not an Error: one would be made with its stack. */
+const dropped = 'something else is to be done'
 
 type Failure = {readonly act: string; readonly count: number; readonly untilMs: number}
 const actOf = (action: Action): string => (action.on === 'builder' ? action.do.type : action.on)

@@ -75,6 +75,16 @@ const isRight: {readonly [Type in BuilderAction['type']]: (each: Case<Type>) => 
     const isDue = listed && tidyDue && lease === null && !isAwaited && idleMs(each) >= 1000
     return !hasReasonToEnd(each) && runs(each) && startDone && isDue && !isSuspect(each)
   },
+  checkpoint: (each) => {
+    const {startDone, listed, lease, desired, outcomes, tidyDue, checkpoint} = each.row
+    const isAwaited = desired.lease !== null && !outcomes.some((outcome) => outcome.lease === desired.lease?.lease)
+    const isIdle = listed && !tidyDue && lease === null && !isAwaited && idleMs(each) >= 1000
+    const isAnswered = ['made', 'verified', 'failed'].includes(checkpoint?.state ?? '')
+    const isOpen =
+      desired.checkpoint === each.act.generation && !(isAnswered && checkpoint?.generation === desired.checkpoint)
+    return !hasReasonToEnd(each) && runs(each) && startDone && isIdle && isOpen && !isSuspect(each)
+  },
+  thaw: ({row}) => row.checkpoint?.state === 'freezing',
   fail: (each) => {
     const {row, world, act} = each
     const reasons: Record<string, boolean> = {
@@ -116,6 +126,8 @@ describe('plan', () => {
         const judge = isRight[each.act.type] as (each: Case<BuilderAction['type']>) => boolean
         expect(judge(each), JSON.stringify({act: each.act, row: each.row})).toBe(true)
         expect(each.row.released !== null).toBe(each.act.type === 'remove' || each.act.type === 'forget')
+        const mayBeFrozen = each.row.checkpoint?.state === 'freezing' && !each.row.released
+        if (mayBeFrozen) expect(['thaw', 'checkpoint']).toContain(each.act.type)
         done.add(each.act.type)
       }
     })
@@ -157,7 +169,7 @@ describe('plan', () => {
           ...{listed, fault: null, leftClean: null, released: null, startDone: true},
           desired: {...each.desired, want: 'ready', lease: listed ? null : each.desired.lease},
           lease: each.lease && {...each.lease, ended: null},
-          tidyDue: false,
+          ...{tidyDue: false, checkpoint: null},
         }),
       )
       const sound = {idle: new Map(), suspects: new Map()}
@@ -239,6 +251,12 @@ const afterAct = (world: PlanInput, row: JournalBuilder, act: BuilderAction): Pl
       return noted({lease: null})
     case 'tidy':
       return noted({tidyDue: false})
+    case 'checkpoint': {
+      const made = {generation: act.generation, state: 'made' as const, reason: null, records: 1}
+      return noted({checkpoint: {...made, clone: row.checkpoint?.clone ?? ('' as never)}})
+    }
+    case 'thaw':
+      return noted({checkpoint: row.checkpoint && {...row.checkpoint, state: 'dropped'}})
     case 'fail':
       return noted({fault: act.fault})
     case 'stop':

@@ -11,6 +11,8 @@ import type {JournalBuilder} from '../store/journal.ts'
 // - A copy is attached for one builder at a time, and never while another builder's release of it is unproven.
 // - Nothing is sealed unless its volume was left clean, proven by the builder's last words and by an exclusive detach.
 // - A builder's copy is detached before it is called released.
+// - Whatever may be frozen is thawed before anything else is done with it.
+// - A checkpoint is made only of a builder that serves nobody, and gives way to whoever wants it.
 // - No build comes upon a builder that ran on a full disk: it may hold steps whose files were lost.
 
 export type PlanPolicy = {
@@ -49,6 +51,9 @@ export type BuilderAction =
   | {readonly type: 'closeLease'}
   /** Measure the cache, and prune it if it is over its budget: between builds, never during one. */
   | {readonly type: 'tidy'}
+  /** Makes this generation under the idle builder. */
+  | {readonly type: 'checkpoint'; readonly generation: GenerationId}
+  | {readonly type: 'thaw'}
   | {readonly type: 'fail'; readonly fault: Fault}
   | {readonly type: 'stop'}
   | {readonly type: 'noteExit'}
@@ -77,7 +82,8 @@ export const plan = (input: PlanInput): readonly Action[] => [
 const nextForBuilder = (row: JournalBuilder, input: PlanInput): BuilderAction | null => {
   const seen = input.seen.get(row.builder)
   if (row.released) return afterRelease(row, seen)
-  return isEnding(row, input) ? towardsRelease(row, seen) : towardsReady(row, seen, input)
+  const next = isEnding(row, input) ? towardsRelease(row, seen) : towardsReady(row, seen, input)
+  return row.checkpoint?.state === 'freezing' && next?.type !== 'checkpoint' ? {type: 'thaw'} : next
 }
 
 const afterRelease = (row: JournalBuilder, seen: SeenBuilder | undefined): BuilderAction | null => {
@@ -145,7 +151,7 @@ const nextForLease = (
   const suspect = suspects.get(row.builder)
   if (lease === null && row.listed && suspect) return {type: 'fail', fault: {code: 'disk-full', message: suspect}}
   const {forMs, everConnected} = idle.get(row.builder) ?? {forMs: 0, everConnected: false}
-  if (lease === null) return wanted && !isEnded(row, wanted.lease) ? {type: 'openLease'} : tidyIfDue(row, forMs)
+  if (lease === null) return wanted && !isEnded(row, wanted.lease) ? {type: 'openLease'} : whenIdle(row, forMs)
   if (lease.ended) return {type: 'closeLease'}
   if (wanted === null || (wanted && wanted.lease !== lease.lease)) return endForgotten(seen)
   if (wanted?.cancel) return {type: 'endLease', force: wanted.cancel, clientGone: false}
@@ -156,10 +162,15 @@ const nextForLease = (
 }
 
 /** A build that comes right after another must not wait for it. */
-const tidyAfterMs = 1_000
+const idleAfterMs = 1_000
 
-const tidyIfDue = ({listed, tidyDue}: JournalBuilder, idleMs: number): BuilderAction | null =>
-  listed && tidyDue && idleMs >= tidyAfterMs ? {type: 'tidy'} : null
+const whenIdle = ({listed, tidyDue, desired, checkpoint}: JournalBuilder, idleMs: number): BuilderAction | null => {
+  if (!listed || idleMs < idleAfterMs) return null
+  if (tidyDue) return {type: 'tidy'}
+  const wanted = desired.checkpoint ?? null
+  const isOpen = checkpoint?.generation !== wanted || checkpoint.state === 'freezing' || checkpoint.state === 'dropped'
+  return wanted !== null && isOpen ? {type: 'checkpoint', generation: wanted} : null
+}
 
 /**
  * The fleet ends a lease by itself only before a client can have its certificate. So one with a client was forgotten: the list is

@@ -1,6 +1,13 @@
 import type {Hello, Observed} from '@hearth/proto/agent-message'
 import type {BuilderId, CopyId} from '@hearth/proto/ids'
-import type {BuilderPhase, HostUsage, ObservedBuilder, ObservedCopy, ObservedGeneration} from '@hearth/proto/observed'
+import type {
+  BuilderPhase,
+  HostUsage,
+  ObservedBuilder,
+  ObservedCheckpoint,
+  ObservedCopy,
+  ObservedGeneration,
+} from '@hearth/proto/observed'
 import type {SeenBuilder} from '../builder/runtime.ts'
 import type {Journal, JournalBuilder} from '../store/journal.ts'
 
@@ -61,8 +68,15 @@ const observedBuilder = (row: JournalBuilder, seen: Seen): ObservedBuilder => {
     fault: row.fault,
     timingsMs: row.timingsMs,
     usedBytes: row.usedBytes,
+    checkpoint: observedCheckpoint(row),
     released: row.released,
   }
+}
+
+const observedCheckpoint = ({checkpoint}: JournalBuilder): ObservedCheckpoint | null => {
+  if (!checkpoint || checkpoint.state === 'freezing' || checkpoint.state === 'dropped') return null
+  const {generation, state, reason} = checkpoint
+  return {generation, state, reason}
 }
 
 /** A builder's phase, from its journal row and what the kernel shows. A released one is `detaching` until it is forgotten. */

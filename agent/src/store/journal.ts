@@ -2,7 +2,7 @@ import {DatabaseSync, type StatementSync} from 'node:sqlite'
 import type {Outcome, TimingsMs} from '@hearth/proto/common'
 import type {DesiredBuilder, DesiredCopy, DesiredGeneration} from '@hearth/proto/desired'
 import type {Desired} from '@hearth/proto/fleet-message'
-import type {BuilderId, BuildId, CopyId, Epoch, LeaseId, Revision, Term} from '@hearth/proto/ids'
+import type {BuilderId, BuildId, CopyId, Epoch, GenerationId, LeaseId, Revision, Term} from '@hearth/proto/ids'
 import type {ClientCertificate, Fault, Released} from '@hearth/proto/observed'
 
 // What this agent intends and has done, written down before it is done. Every method is one transaction, and survives the agent's
@@ -30,7 +30,20 @@ export type JournalBuilder = {
   /** Proof of how the volume was left, copied from the builder's last words before they are removed. */
   readonly leftClean: {readonly clean: boolean; readonly reason: string} | null
   readonly detached: boolean
+  /** The last one that was begun. */
+  readonly checkpoint: JournalCheckpoint | null
   readonly released: Released | null
+}
+/**
+ * `freezing`: the builder's volume may be frozen. `dropped`: it is thawed; the generation may be there already. Then as `ObservedCheckpoint`.
+ * `records`: how many entries the builder's cache had, at least; null: not counted yet. `clone`: the throw-away copy on which it is verified.
+ */
+export type JournalCheckpoint = {
+  readonly generation: GenerationId
+  readonly state: 'freezing' | 'dropped' | 'made' | 'verified' | 'failed'
+  readonly reason: string | null
+  readonly records: number | null
+  readonly clone: CopyId
 }
 export type OpenLease = {
   readonly build: BuildId
@@ -151,6 +164,7 @@ const emptyRow = (desired: DesiredBuilder): JournalBuilder => ({
   usedBytes: null,
   leftClean: null,
   detached: false,
+  checkpoint: null,
   released: null,
 })
 
@@ -263,7 +277,8 @@ class SqliteJournal implements Journal {
   #readBuilders(): void {
     this.#builders.clear()
     for (const {row} of this.#database.prepare('SELECT row FROM builders ORDER BY builder').all()) {
-      const builder = JSON.parse(String(row)) as JournalBuilder
+      const known = JSON.parse(String(row)) as JournalBuilder
+      const builder = {...known, checkpoint: known.checkpoint ?? null} // an older agent wrote none
       this.#builders.set(builder.builder, builder)
     }
   }

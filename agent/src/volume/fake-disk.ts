@@ -11,6 +11,8 @@ export type FakeCopy = {
   readonly unsynced: Map<string, FakeBlock>
   readonly holders: Set<string>
   attachment: {readonly device: string; readonly epoch: Epoch} | null
+  /** Null: it is not frozen. */
+  freeze: PromiseWithResolvers<void> | null
   epochSeen: number
 }
 
@@ -27,7 +29,8 @@ export type FakeVolumeEvent =
       readonly writtenOn: CopyId
       readonly writtenUnder: Epoch
     }
-  | {readonly type: 'sealed'; readonly copy: CopyId; readonly generation: GenerationId}
+  | {readonly type: 'frozen' | 'thawed'; readonly copy: CopyId}
+  | {readonly type: 'sealed' | 'checkpointed'; readonly copy: CopyId; readonly generation: GenerationId}
   | {readonly type: 'cloned'; readonly copy: CopyId; readonly generation: GenerationId}
   | {readonly type: 'formatted' | 'created' | 'deletedCopy'; readonly copy: CopyId}
   | {readonly type: 'deletedGeneration'; readonly generation: GenerationId}
@@ -73,9 +76,41 @@ export class FakeDisk {
     this.note({type: 'unmounted', copy, epoch, holder})
   }
 
+  /** As FIFREEZE: what was written is synced, what would write waits. The token is for `thaw`. Throws if it is frozen. */
+  freeze(device: string): object {
+    const {copy, on} = this.#mounted(device)
+    if (on.freeze) throw new Error(`${device} is frozen`)
+    this.#flush(on)
+    on.freeze = Promise.withResolvers()
+    this.note({type: 'frozen', copy})
+    return on.freeze
+  }
+
+  /** False if it was not frozen, or not by the freeze that is given. */
+  thaw(device: string, freeze?: object): boolean {
+    for (const [copy, on] of this.copies) {
+      if (on.attachment?.device !== device || !on.freeze || (freeze && freeze !== on.freeze)) continue
+      on.freeze.resolve()
+      on.freeze = null
+      this.note({type: 'thawed', copy})
+      return true
+    }
+    return false
+  }
+
+  /** Waits while it is frozen. */
+  async writable(device: string): Promise<void> {
+    for (;;) {
+      const frozen = [...this.copies.values()].find(({attachment}) => attachment?.device === device)?.freeze
+      if (!frozen) return
+      await frozen.promise
+    }
+  }
+
   /** Stays unsynced until `sync` or `unmount`. */
   write(device: string, name: string, text: string): void {
     const {copy, on, epoch} = this.#mounted(device)
+    if (on.freeze) throw new Error(`${device} is frozen: whoever writes has to wait`)
     on.unsynced.set(name, {text, copy, epoch})
     this.note({type: 'wrote', copy, epoch, name})
   }
@@ -98,6 +133,8 @@ export class FakeDisk {
       on.unsynced.clear()
       on.holders.clear()
       on.attachment = null
+      on.freeze?.resolve()
+      on.freeze = null
     }
   }
 

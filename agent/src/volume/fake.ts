@@ -1,5 +1,7 @@
 import type {DesiredCopy} from '@hearth/proto/desired'
 import type {CopyId, GenerationId} from '@hearth/proto/ids'
+import type {WhileFrozen} from '@hearth/proto/volume-store'
+import {abortable} from '../host/abortable.ts'
 import {
   type AttachedCopy,
   type AttachRequest,
@@ -57,6 +59,11 @@ export const createFakeVolumes = ({
     detach: (copy, signal) => queued('detach', copy, signal, () => detach(copy, disk)),
     create: (copy, signal) => queued('create', copy.copy, signal, () => create(copy, world)),
     seal: (copy, generation, signal) => queued('seal', copy, signal, () => seal(copy, generation, world)),
+    checkpoint: (copy, generation, whileFrozen, signal) =>
+      abortable(
+        queued('checkpoint', copy, signal, () => checkpoint(copy, generation, whileFrozen, world)),
+        signal,
+      ),
     deleteCopy: (copy, signal) => queued('deleteCopy', copy, signal, () => deleteCopy(copy, disk)),
     deleteGeneration: (generation, signal) =>
       queued('deleteGeneration', generation, signal, () => {
@@ -108,6 +115,7 @@ const detach = (copy: CopyId, disk: FakeDisk): void => {
   const on = disk.copies.get(copy)
   if (!on?.attachment) return
   if (on.holders.size > 0) throw new VolumeBusyError(`copy ${copy} is in use by ${[...on.holders].join(', ')}`)
+  if (on.freeze) throw new VolumeBusyError(`copy ${copy} is frozen`)
   disk.note({type: 'detached', copy, epoch: on.attachment.epoch})
   on.attachment = null
 }
@@ -118,7 +126,7 @@ const create = async ({copy, from}: DesiredCopy, {disk, step}: World): Promise<v
   if (source === undefined) throw new GenerationMissingError(`generation ${from} is not on this host`)
   const image: FakeImage = source ? cloneImage(source) : {content: 'blank', blocks: new Map()}
   await interruptible(`copies/${copy}`, 'create:half', {disk, step})
-  disk.copies.set(copy, {image, unsynced: new Map(), holders: new Set(), attachment: null, epochSeen: 0})
+  disk.copies.set(copy, {image, unsynced: new Map(), holders: new Set(), attachment: null, freeze: null, epochSeen: 0})
   disk.note(from === null ? {type: 'created', copy} : {type: 'cloned', copy, generation: from})
 }
 
@@ -131,6 +139,24 @@ const seal = async (copy: CopyId, generation: GenerationId, {disk, step}: World)
   await interruptible(`generations/${generation}`, 'seal:half', {disk, step})
   disk.generations.set(generation, image)
   disk.note({type: 'sealed', copy, generation})
+}
+
+const checkpoint = async (
+  copy: CopyId,
+  generation: GenerationId,
+  whileFrozen: WhileFrozen,
+  {disk, step}: World,
+): Promise<void> => {
+  if (disk.generations.has(generation)) return
+  const on = find(copy, disk)
+  if (typeof on.image.content === 'string') throw new VolumeContentError(`copy ${copy} holds no file system`)
+  const image = await whileFrozen(async () => {
+    await step('checkpoint:half')
+    return cloneImage(on.image)
+  })
+  await interruptible(`generations/${generation}`, 'checkpoint:half', {disk, step})
+  disk.generations.set(generation, image)
+  disk.note({type: 'checkpointed', copy, generation})
 }
 
 const deleteCopy = (copy: CopyId, disk: FakeDisk): void => {

@@ -1,10 +1,10 @@
 import type {DesiredCopy} from '@hearth/proto/desired'
 import type {CopyId, GenerationId} from '@hearth/proto/ids'
-import type {VolumeStore} from '@hearth/proto/volume-store'
+import type {VolumeStore, WhileFrozen} from '@hearth/proto/volume-store'
 import {requireDiskSpace} from '../host/disk-space.ts'
 import {createSparse} from '../host/image.ts'
 import {findLoopDevice} from '../host/loop.ts'
-import {cloneFile} from '../host/reflink.ts'
+import {cloneFile, cloneFileWhile} from '../host/reflink.ts'
 import {hasFile, listFiles, removeFile, removeParts} from '../host/volume-files.ts'
 import {GenerationMissingError, VolumeBusyError, VolumeContentError} from './attacher.ts'
 import {readCopy} from './local-content.ts'
@@ -29,6 +29,18 @@ export const seal = async (copy: CopyId, generation: GenerationId, {paths}: Loca
   const {kind} = await readCopy(copy, paths.copy(copy))
   if (kind !== 'xfs') throw new VolumeContentError(`copy ${copy} can't be sealed: it holds no file system`)
   await cloneFile(paths.copy(copy), paths.generation(generation))
+}
+
+export const checkpoint = async (
+  copy: CopyId,
+  generation: GenerationId,
+  whileFrozen: WhileFrozen,
+  {paths}: LocalPool,
+): Promise<void> => {
+  if (await hasFile(paths.generation(generation))) return
+  const {kind} = await readCopy(copy, paths.copy(copy))
+  if (kind !== 'xfs') throw new VolumeContentError(`no checkpoint of copy ${copy} can be made: it holds no file system`)
+  await cloneFileWhile(whileFrozen, paths.copy(copy), paths.generation(generation))
 }
 
 export const deleteCopy = async (copy: CopyId, {paths}: LocalPool): Promise<void> => {

@@ -1,11 +1,11 @@
 import type {Log} from '@hearth/proto/clock'
-import type {VolumeStore} from '@hearth/proto/volume-store'
+import type {CheckpointStore, VolumeStore} from '@hearth/proto/volume-store'
 import {abortable} from '../host/abortable.ts'
 import type {Run} from '../host/run.ts'
 import type {VolumeAttacher} from './attacher.ts'
 import {attach, detach, listAttached} from './local-attach.ts'
 import {type LocalPool, poolPaths} from './local-pool.ts'
-import {create, deleteCopy, deleteGeneration, seal, sweep, usage} from './local-store.ts'
+import {checkpoint, create, deleteCopy, deleteGeneration, seal, sweep, usage} from './local-store.ts'
 import {createOneAtATime} from './one-at-a-time.ts'
 
 // Driver `local`: a copy is the sparse image copies/<copy>.img with a loop device, a generation the image generations/<generation>.img
@@ -15,7 +15,7 @@ import {createOneAtATime} from './one-at-a-time.ts'
 // - epochs/<copy> holds the highest epoch under which the copy was attached here, written before it is attached.
 
 /** `sweep` removes what interrupted acts left behind; call it once at start, before anything else. */
-export type LocalVolumes = VolumeAttacher & VolumeStore & {sweep(signal: AbortSignal): Promise<void>}
+export type LocalVolumes = VolumeAttacher & VolumeStore & CheckpointStore & {sweep(signal: AbortSignal): Promise<void>}
 
 export type LocalVolumesOptions = {
   readonly directory: string
@@ -35,6 +35,10 @@ export const createLocalVolumes = ({directory, busyWaitMs = 5000, ...more}: Loca
     usage: (signal) => abortable(usage(pool), signal),
     create: (copy, signal) => oneAtATime(copy.copy, () => create(copy, pool), signal),
     seal: (copy, generation, signal) => oneAtATime(copy, () => seal(copy, generation, pool), signal),
+    checkpoint: (copy, generation, whileFrozen, signal) => {
+      const act = () => checkpoint(copy, generation, whileFrozen, pool)
+      return abortable(oneAtATime(copy, act, signal), signal)
+    },
     deleteCopy: (copy, signal) => oneAtATime(copy, () => deleteCopy(copy, pool), signal),
     deleteGeneration: (generation, signal) => oneAtATime(generation, () => deleteGeneration(generation, pool), signal),
     sweep: (signal) => abortable(sweep(pool), signal),
