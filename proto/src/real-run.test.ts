@@ -2,7 +2,8 @@ import {mkdtemp, readFile, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {expect, test, vi} from 'vitest'
-import {CommandError, run} from './run.ts'
+import {run} from './real-run.ts'
+import {CommandError} from './run.ts'
 
 const signal = new AbortController().signal
 const failure = (promise: Promise<unknown>): Promise<unknown> =>
