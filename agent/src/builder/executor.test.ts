@@ -52,10 +52,12 @@ describe('execute', () => {
     builders = new FakeBuilders({address: 'host', disk, clock})
     step = async () => undefined
     full = null
+    missingBytes = 0
     want({})
   })
 
   let full: string | null
+  let missingBytes = 0
   let revision = 0
   const want = (change: Partial<DesiredBuilder>) => {
     const said: Desired = {
@@ -70,7 +72,7 @@ describe('execute', () => {
   const volumes = () => createFakeVolumes({disk, step: (at) => step(at)})
   const act = async (action: BuilderAction, attempt = 1, bootId = 'boot') => {
     const seen = (await createFakeRuntime({builders}).list(new Set([builder]), signal))[0]
-    const policy = {stopDeadlineMs: 1000, bootId, diskFull: async () => full}
+    const policy = {stopDeadlineMs: 1000, bootId, diskFull: async () => full, missingBytes: async () => missingBytes}
     const deps = {journal, volumes: volumes(), runtime: runtime(), clock, random, log, ...policy}
     await execute(action, {row: row(), seen, attempt}, deps, signal)
   }
@@ -270,6 +272,26 @@ describe('execute', () => {
     expect(row().tidyDue).toBe(false)
     expect(row().usedBytes).toBeLessThan(before)
     expect(row().usedBytes).toBe(await runtime().usedBytes(builder, signal))
+  })
+
+  it('prunes further for want of room, once after each build, and gives back what was freed', async () => {
+    await start()
+    await act({type: 'openLease'})
+    await build('succeeds')
+    const held = await runtime().usedBytes(builder, signal)
+    missingBytes = held
+    const did: string[] = []
+    step = async (at) => void did.push(at)
+    await act({type: 'tidy'})
+    expect(row()).toMatchObject({prunedForRoom: true, tidyDue: false})
+    expect(row().usedBytes).toBeLessThanOrEqual(held / 2)
+    expect(did).toContain('trim:done')
+    failAt('trim:begin', new Error('no discard here'))
+    await act({type: 'tidy'})
+    expect(row().fault).toBeNull()
+    await endLease({})
+    await act({type: 'closeLease'})
+    expect(row()).toMatchObject({prunedForRoom: false, tidyDue: true})
   })
 
   describe('a checkpoint', () => {

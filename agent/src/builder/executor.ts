@@ -7,7 +7,7 @@ import {EpochFencedError, type VolumeAttacher} from '../volume/attacher.ts'
 import {checkpoint, giveUpCheckpoint, thaw} from './checkpoint.ts'
 import {leftClean} from './exit.ts'
 import {afterFailure} from './failure-transition.ts'
-import {closeLease, endLease, openLease, tidy} from './lease.ts'
+import {closeLease, endLease, openLease, prune, tidy} from './lease.ts'
 import type {BuilderRuntime, SeenBuilder} from './runtime.ts'
 import {within} from './within.ts'
 
@@ -25,6 +25,8 @@ export type ExecutorDeps = {
   readonly bootId: string
   /** Why what builders write here may be lost; null while there is room. */
   readonly diskFull: (builder: BuilderId) => Promise<string | null>
+  /** How much room the disks of this host lack; 0: none. */
+  readonly missingBytes: () => Promise<number>
 }
 type Row = {readonly row: JournalBuilder; readonly seen: SeenBuilder | undefined}
 export type Execute<Type extends BuilderAction['type']> = (
@@ -143,7 +145,7 @@ const executors: {readonly [Type in BuilderAction['type']]: Execute<Type>} = {
     const {builder, fault, tidyDue} = on.row
     const began = clock.monotonic()
     if (tidyDue && fault === null)
-      await tidy({type: 'tidy'}, on, deps, signal).catch((err: unknown) => log.warn({builder, err}, 'prune failed'))
+      await prune(on.row, deps, signal).catch((err: unknown) => log.warn({builder, err}, 'prune failed'))
     await runtime.stop(builder, stopDeadlineMs, signal)
     addTimings(journal, builder, {stop: clock.monotonic() - began})
   },

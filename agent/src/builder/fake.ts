@@ -103,6 +103,7 @@ export const createFakeRuntime = ({
         await daemon.writable()
         daemon.prune(maxUsedSpaceBytes)
       }),
+    trim: (_builder, signal) => stepped('trim', signal, () => undefined),
     stop: (builder, deadlineMs, signal) => stepped('stop', signal, () => stop(builder, deadlineMs, builders, signal)),
     remove: (builder, signal) =>
       stepped('remove', signal, () => {

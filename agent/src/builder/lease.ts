@@ -47,23 +47,44 @@ export const closeLease: Execute<'closeLease'> = async (_action, on, deps, signa
   await runtime.closeConnections(builder, signal)
   await keepLog(on.row, deps, signal)
   await runtime.forgetRecords(builder, signal)
-  journal.update(builder, {lease: null, tidyDue: true})
+  journal.update(builder, {lease: null, tidyDue: true, prunedForRoom: false})
 }
 
 /** One with a fault is not asked: it may be what does not answer. Its stop ends all connections. */
 const isAnswering = ({row, seen}: Parameters<Execute<'endLease'>>[1]): boolean =>
   seen?.running === true && row.fault === null
 
-/** Between builds: what the cache takes, and a prune if that is more than it may. */
-export const tidy: Execute<'tidy'> = async (_action, {row}, {journal, runtime}, signal) => {
-  const {builder, maxUsedSpaceBytes} = row.desired
+/** Between builds: what the cache takes, a prune if that is more than it may, and the room that the volume does not need any more. */
+export const tidy: Execute<'tidy'> = async (_action, {row}, deps, signal) => {
+  if (await prune(row, deps, signal)) await deps.clock.sleep(deletedAfterMs, signal)
+  await deps.runtime.trim(row.builder, signal).catch((err: unknown) => {
+    if (signal.aborted) throw err
+    deps.log.warn({builder: row.builder, err}, 'what the volume does not need could not be given back')
+  })
+}
+
+/** A file system frees what was deleted a little later, and skips in a trim what it is just freeing. */
+const deletedAfterMs = 500
+
+/** True if it was over its budget. */
+export const prune = async (row: JournalBuilder, deps: ExecutorDeps, signal: AbortSignal): Promise<boolean> => {
+  const {journal, runtime} = deps
+  const {builder, desired} = row
+  const missingBytes = await deps.missingBytes()
   let usedBytes = await runtime.usedBytes(builder, signal)
-  if (usedBytes > maxUsedSpaceBytes) {
-    await runtime.prune(builder, maxUsedSpaceBytes, signal)
+  const budget = budgetOf(usedBytes, desired.maxUsedSpaceBytes, missingBytes)
+  const isOver = usedBytes > budget
+  if (isOver) {
+    await runtime.prune(builder, budget, signal)
     usedBytes = await runtime.usedBytes(builder, signal)
   }
-  journal.update(builder, {usedBytes, tidyDue: false})
+  journal.update(builder, {usedBytes, tidyDue: false, prunedForRoom: missingBytes > 0})
+  return isOver
 }
+
+/** On a disk that lacks room a cache gives what is missing, but at most half of what it holds: the next build is to have some of it. */
+export const budgetOf = (usedBytes: number, maxUsedSpaceBytes: number, missingBytes: number): number =>
+  Math.floor(Math.min(maxUsedSpaceBytes, Math.max(usedBytes - missingBytes, usedBytes / 2)))
 
 /** The records once no build is active; null if one still is after a bounded wait (it goes on, or is ended by force). */
 const settledRecords = async (

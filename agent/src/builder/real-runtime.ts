@@ -35,7 +35,8 @@ import {
   writeSecret,
 } from './real-record.ts'
 import {type StartDeps, socketOf, startBuilder} from './real-start.ts'
-import {type StopDeps, stopBuilder} from './real-stop.ts'
+import {findBuildkitd, type StopDeps, stopBuilder} from './real-stop.ts'
+import {trimVolume} from './real-trim.ts'
 import {
   type BuilderRuntime,
   BuilderSilentError,
@@ -240,6 +241,11 @@ class Runtime implements RealRuntime {
   prune: BuilderRuntime['prune'] = async (builder, maxUsedSpaceBytes, signal) => {
     const control = this.#control(builder)
     if ((await control.usage(signal)).bytes > maxUsedSpaceBytes) await control.prune(maxUsedSpaceBytes, signal)
+  }
+
+  trim: BuilderRuntime['trim'] = async (builder, signal) => {
+    const {hierarchies, tools, run} = this.#deps
+    await trimVolume({daemon: await findBuildkitd(builder, hierarchies, tools.buildkitd), run, signal})
   }
 
   async #ask<Answer>(builder: BuilderId, question: (control: Control) => Promise<Answer>): Promise<Answer> {

@@ -50,12 +50,19 @@ export const stopBuilder = async (
 }
 
 const terminate = async (builder: BuilderId, {hierarchies, buildkitd}: StopDeps): Promise<void> => {
+  const pid = await findBuildkitd(builder, hierarchies, buildkitd)
+  if (pid !== null) signalProcess(pid, 'SIGTERM')
+}
+
+/** The pid of a builder's daemon, null if it does not run. */
+export const findBuildkitd = async (
+  builder: BuilderId,
+  hierarchies: readonly string[],
+  buildkitd: string,
+): Promise<number | null> => {
   const processes = await Promise.all(cgroupProcesses(hierarchies, builder, 'daemon').map(readProcess))
-  const daemon = findDaemon(
-    processes.filter((each) => each !== null),
-    buildkitd,
-  )
-  if (daemon) signalProcess(daemon.pid, 'SIGTERM')
+  const known = processes.filter((each) => each !== null)
+  return findDaemon(known, buildkitd)?.pid ?? null
 }
 
 const stuck = (builder: BuilderId, pids: readonly number[]): BuilderStuckError =>

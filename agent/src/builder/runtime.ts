@@ -113,6 +113,8 @@ export interface BuilderRuntime {
   thaw(builder: BuilderId, signal: AbortSignal): Promise<void>
   /** Prunes to the budget, between builds only; after a while it stops, and what is left is for the next time. */
   prune(builder: BuilderId, maxUsedSpaceBytes: number, signal: AbortSignal): Promise<void>
+  /** Gives what the volume's file system does not need any more back to the host; after a while it stops, and the rest is for next time. */
+  trim(builder: BuilderId, signal: AbortSignal): Promise<void>
   /**
    * SIGTERM to buildkitd, at the deadline its cgroup is killed. Resolves when no process of it is left. Idempotent. Throws
    * `BuilderStuckError`.

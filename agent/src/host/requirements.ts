@@ -24,6 +24,8 @@ const programs: Readonly<Record<string, string>> = {
   umount: 'mount',
   'mkfs.xfs': 'xfsprogs',
   xfs_io: 'xfsprogs',
+  xfs_growfs: 'xfsprogs',
+  fstrim: 'util-linux',
   nsenter: 'util-linux',
   unshare: 'util-linux',
   fsfreeze: 'util-linux',

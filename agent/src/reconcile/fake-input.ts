@@ -66,6 +66,7 @@ const row: fc.Arbitrary<Omit<JournalBuilder, 'builder'>> = fc.record({
   ),
   outcomes: fc.array(outcome, {maxLength: 1}),
   tidyDue: fc.boolean(),
+  prunedForRoom: fc.boolean(),
   timingsMs: fc.constant({}),
   fault: fc.option(fc.constant({code: 'c', message: 'm'}), {freq: 2}),
   usedBytes: fc.constant(null),
@@ -110,6 +111,7 @@ export const anyInput: fc.Arbitrary<PlanInput> = fc
     idleMs: fc.constantFrom(0, 20_000, 2_000_000),
     everConnected: fc.boolean(),
     suspects: fc.subarray(someBuilders, {maxLength: 1}),
+    lacksRoom: fc.nat(3).map((each) => each === 0),
   })
   .map((world) => ({
     builders: world.rows.map((each, index): JournalBuilder => ({...each, builder: someBuilders[index] as BuilderId})),
@@ -137,6 +139,7 @@ export const anyInput: fc.Arbitrary<PlanInput> = fc
     ),
     desiredGenerations: [{generation: 'g1' as GenerationId, want: 'absent' as const}],
     idle: new Map(someBuilders.map((builder) => [builder, {forMs: world.idleMs, everConnected: world.everConnected}])),
+    lacksRoom: world.lacksRoom,
     suspects: new Map(world.suspects.map((builder) => [builder, 'the disk is full'])),
     policy,
   }))

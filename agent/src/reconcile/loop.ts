@@ -101,6 +101,7 @@ export class ReconcileLoop {
       desiredGenerations: journal.desiredGenerations(),
       idle: this.#idle.at(clock.monotonic()),
       suspects: this.#suspects.all,
+      lacksRoom: (this.#seen.usage.pressure ?? null) !== null,
       policy,
     })
     const wanted = new Map(actions.map((action) => [keyOf(action), actOf(action)]))
@@ -162,6 +163,7 @@ export class ReconcileLoop {
       .finally(() => {
         this.#busy.delete(key)
         if (!isOnLease(action)) this.#stored.drop()
+        if (isDeletion(action)) this.#usage.drop()
         else if (action.on === 'builder' && action.do.type === 'closeLease') this.#usage.drop() // the next build may come at once: is there room?
         // What the act wrote down is said at once; the look that follows makes the rest right.
         if (this.#seen && !signal.aborted) this.#deps.report(observedMessage(this.#deps.journal, this.#seen))
@@ -178,7 +180,8 @@ export class ReconcileLoop {
         if (!row) return
         const {stopDeadlineMs} = policy
         const full = async (builder: BuilderId) => this.#suspects.all.get(builder) ?? diskFull(await usage())
-        const deps: ExecutorDeps = {...this.#deps, stopDeadlineMs, diskFull: full}
+        const missingBytes = async () => (await usage()).pressure?.missingBytes ?? 0
+        const deps: ExecutorDeps = {...this.#deps, stopDeadlineMs, diskFull: full, missingBytes}
         log.debug({builder: action.builder, action: action.do.type}, 'act')
         return await execute(action.do, {row, seen: this.#seen?.builders.get(action.builder), attempt}, deps, signal)
       }
@@ -222,6 +225,8 @@ export class ReconcileLoop {
 /** Leases come and go with nothing done to a volume. */
 const isOnLease = (action: Action): boolean =>
   action.on === 'builder' && ['openLease', 'endLease', 'closeLease'].includes(action.do.type)
+
+const isDeletion = ({on}: Action): boolean => on === 'deleteCopy' || on === 'deleteGeneration'
 
 /** Its clients matter: a lease goes on and nobody has said that it is over, or no fleet says what it is for. */
 const hasClients = ({lease, listed, desired}: JournalBuilder): boolean =>

@@ -70,9 +70,10 @@ const isRight: {readonly [Type in BuilderAction['type']]: (each: Case<Type>) => 
   },
   closeLease: ({row}) => row.lease !== null && row.lease.ended !== null,
   tidy: (each) => {
-    const {startDone, listed, lease, desired, outcomes, tidyDue} = each.row
+    const {startDone, listed, lease, desired, outcomes, tidyDue, prunedForRoom} = each.row
     const isAwaited = desired.lease !== null && !outcomes.some((outcome) => outcome.lease === desired.lease?.lease)
-    const isDue = listed && tidyDue && lease === null && !isAwaited && idleMs(each) >= 1000
+    const isWanted = tidyDue || (each.world.lacksRoom && !prunedForRoom)
+    const isDue = listed && isWanted && lease === null && !isAwaited && idleMs(each) >= 1000
     return !hasReasonToEnd(each) && runs(each) && startDone && isDue && !isSuspect(each)
   },
   checkpoint: (each) => {
@@ -169,7 +170,7 @@ describe('plan', () => {
           ...{listed, fault: null, leftClean: null, released: null, startDone: true},
           desired: {...each.desired, want: 'ready', lease: listed ? null : each.desired.lease},
           lease: each.lease && {...each.lease, ended: null},
-          ...{tidyDue: false, checkpoint: null},
+          ...{tidyDue: false, prunedForRoom: true, checkpoint: null},
         }),
       )
       const sound = {idle: new Map(), suspects: new Map()}
@@ -250,7 +251,7 @@ const afterAct = (world: PlanInput, row: JournalBuilder, act: BuilderAction): Pl
     case 'closeLease':
       return noted({lease: null})
     case 'tidy':
-      return noted({tidyDue: false})
+      return noted({tidyDue: false, prunedForRoom: world.lacksRoom})
     case 'checkpoint': {
       const made = {generation: act.generation, state: 'made' as const, reason: null, records: 1}
       return noted({checkpoint: {...made, clone: row.checkpoint?.clone ?? ('' as never)}})

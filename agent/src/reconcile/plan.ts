@@ -36,6 +36,8 @@ export type PlanInput = {
   readonly idle: ReadonlyMap<BuilderId, {readonly forMs: number; readonly everConnected: boolean}>
   /** Builders that ran on a full disk, and why that is one. */
   readonly suspects: ReadonlyMap<BuilderId, string>
+  /** A disk of this host is nearly full. */
+  readonly lacksRoom: boolean
   readonly policy: PlanPolicy
 }
 
@@ -49,7 +51,7 @@ export type BuilderAction =
   | {readonly type: 'endLease'; readonly force: string | null; readonly clientGone: boolean}
   /** Puts away what an ended lease has left: log, records, connections. Nobody waits for it but the next lease. */
   | {readonly type: 'closeLease'}
-  /** Measure the cache, and prune it if it is over its budget: between builds, never during one. */
+  /** Measure the cache, prune it if it is over its budget, and give back what it does not need: between builds, never during one. */
   | {readonly type: 'tidy'}
   /** Makes this generation under the idle builder. */
   | {readonly type: 'checkpoint'; readonly generation: GenerationId}
@@ -144,14 +146,15 @@ const missingCopy = (copy: DesiredCopy, row: JournalBuilder, {generations}: Plan
 const nextForLease = (
   row: JournalBuilder,
   seen: SeenBuilder,
-  {idle, policy, suspects}: PlanInput,
+  {idle, policy, suspects, lacksRoom}: PlanInput,
 ): BuilderAction | null => {
   const wanted = row.listed ? row.desired.lease : undefined
   const {lease} = row
   const suspect = suspects.get(row.builder)
   if (lease === null && row.listed && suspect) return {type: 'fail', fault: {code: 'disk-full', message: suspect}}
   const {forMs, everConnected} = idle.get(row.builder) ?? {forMs: 0, everConnected: false}
-  if (lease === null) return wanted && !isEnded(row, wanted.lease) ? {type: 'openLease'} : whenIdle(row, forMs)
+  if (lease === null)
+    return wanted && !isEnded(row, wanted.lease) ? {type: 'openLease'} : whenIdle(row, forMs, lacksRoom)
   if (lease.ended) return {type: 'closeLease'}
   if (wanted === null || (wanted && wanted.lease !== lease.lease)) return endForgotten(seen)
   if (wanted?.cancel) return {type: 'endLease', force: wanted.cancel, clientGone: false}
@@ -164,9 +167,11 @@ const nextForLease = (
 /** A build that comes right after another must not wait for it. */
 const idleAfterMs = 1_000
 
-const whenIdle = ({listed, tidyDue, desired, checkpoint}: JournalBuilder, idleMs: number): BuilderAction | null => {
+/** For want of room a cache is pruned once after each build: it does not grow while nobody builds. */
+const whenIdle = (row: JournalBuilder, idleMs: number, lacksRoom: boolean): BuilderAction | null => {
+  const {listed, tidyDue, prunedForRoom, desired, checkpoint} = row
   if (!listed || idleMs < idleAfterMs) return null
-  if (tidyDue) return {type: 'tidy'}
+  if (tidyDue || (lacksRoom && !prunedForRoom)) return {type: 'tidy'}
   const wanted = desired.checkpoint ?? null
   const isOpen = checkpoint?.generation !== wanted || checkpoint.state === 'freezing' || checkpoint.state === 'dropped'
   return wanted !== null && isOpen ? {type: 'checkpoint', generation: wanted} : null

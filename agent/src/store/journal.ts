@@ -23,6 +23,8 @@ export type JournalBuilder = {
   readonly outcomes: readonly Outcome[]
   /** A build has ended since the cache was last measured and pruned. */
   readonly tidyDue: boolean
+  /** Its cache was pruned for want of room on the disk since its last build. */
+  readonly prunedForRoom?: boolean
   readonly timingsMs: TimingsMs
   /** What ended it before its time; it is being torn down. */
   readonly fault: Fault | null
