@@ -65,7 +65,7 @@ describe('biome', () => testCases(biomeCases, 'biome', ['lint', '--reporter=gith
 
 describe('decision files', () => {
   const sources = execFileSync('git', ['ls-files', 'agent/src', 'fleet/src'], {cwd: root, encoding: 'utf8'}).split('\n')
-  const decides = /\/(?:[\w-]+-)?(?:plan|transition|place|decide|desired|state|unneeded-mounts|outcome)\.ts$/
+  const decides = /\/(?:[\w-]+-)?(?:plan|transition|place|decide|desired|state|kept-mounts|outcome)\.ts$/
   // the command line's plan reads files: it prepares a build and decides nothing that others rely on
   const files = sources.filter((path) => decides.test(path) && !path.startsWith('fleet/src/cli/'))
 

@@ -8,8 +8,6 @@ set -uf
 own=/run/hearth   # the builder's runtime directory
 root=/run/cache   # the volume
 temporary=/run/tmp
-newline='
-'
 
 say() { echo "enter.sh: $*" >&2; }
 
@@ -39,29 +37,23 @@ stay() {
 }
 
 prepare() {
-  # a mount that stays here would pin what others detach: the volume pool, network namespaces, other people's disks
-  unneeded=
-  while IFS= read -r mount_point; do
-    unneeded=$unneeded$newline$mount_point
-  done <"$HEARTH_DIRECTORY/unmount"
-  drop "$unneeded"
   # one program for all mounts, the volume last: each start of a program costs a millisecond or two
   mount --all --fstab "$HEARTH_DIRECTORY/mounts"
   how=$?
-  [ -e "$own/mounts" ] || { say 'no runtime directory in this builder'; own=$HEARTH_DIRECTORY; return 1; }
-  drop "$HEARTH_RUNTIME"
-  [ "$how" -eq 0 ] || return 1
+  # A mount that stays here would pin what others detach (the volume pool, network namespaces, other people's disks), and to unmount
+  # one by its path hangs if it hangs. So the builder gets a root that never had them, and the host's is let go of as a whole.
+  if [ "$how" -ne 0 ] || ! enter_root; then
+    own=$HEARTH_DIRECTORY
+    return 1
+  fi
   [ -n "$HEARTH_RESOLV_CONF" ] || return 0
   [ -e "$HEARTH_RESOLV_CONF" ] || { mkdir -p "${HEARTH_RESOLV_CONF%/*}" && : >"$HEARTH_RESOLV_CONF"; }
   mount --bind "$own/resolv.conf" "$HEARTH_RESOLV_CONF"
 }
 
-# unmounts each line of $1 with all below it
-drop() {
-  [ -n "$1" ] || return 0
-  IFS=$newline
-  umount -R $1 || say 'something that others may have to detach stays mounted in this builder'
-  unset IFS
+enter_root() {
+  cd "$HEARTH_DIRECTORY/root" && mkdir run/host && pivot_root . run/host && cd / &&
+    umount --lazy /run/host && rmdir /run/host
 }
 
 serve() {

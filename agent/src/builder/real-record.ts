@@ -1,8 +1,9 @@
-import {readdirSync, readFileSync, renameSync, writeFileSync} from 'node:fs'
+import {readdirSync, readFileSync, renameSync, rmdirSync, writeFileSync} from 'node:fs'
 import {mkdir, rm} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Endpoint} from '@hearth/proto/common'
 import type {BuilderId} from '@hearth/proto/ids'
+import {newRoot} from '../buildkit/config.ts'
 import {parseExit} from './exit.ts'
 import type {BuilderExit} from './runtime.ts'
 
@@ -62,8 +63,11 @@ export const readOwn = (directory: string, name: string): string | null =>
 export const writeSecret = (directory: string, name: string, text: string): void =>
   writeFileSync(join(directory, name), text, {mode: 0o600})
 
-export const removeDirectory = async (directory: string): Promise<void> =>
+/** What became the builder's root is a mount in its own namespace only, and empty here: else the host's files would go with it. */
+export const removeDirectory = async (directory: string): Promise<void> => {
+  unlessMissing(() => rmdirSync(join(directory, newRoot)))
   await rm(directory, {recursive: true, force: true})
+}
 
 /** The last lines of what a builder's programs said, for an error message. */
 export const lastLines = (directory: string, count: number): string =>

@@ -11,11 +11,10 @@ import type {BuilderNetwork} from '../host/network.ts'
 import {builderResolver} from '../host/resolver.ts'
 import type {Run} from '../host/run.ts'
 import {type DirectoryWatch, watchDirectory} from '../host/watch.ts'
-import {dropLateMounts} from './late-mounts.ts'
+import {keptMounts} from './kept-mounts.ts'
 import type {BuilderIdentity} from './real-certificates.ts'
 import {type BuilderRecord, lastLines, readExit, writeRecord, writeSecret} from './real-record.ts'
 import {type BuilderSpec, BuilderStartError, type StartedBuilder} from './runtime.ts'
-import {unneededMounts} from './unneeded-mounts.ts'
 
 /** buildkitd with a large cache reads all of its records before it answers. */
 const readyMs = 120_000
@@ -66,15 +65,14 @@ export const startBuilder = async (
   const watch = watchDirectory(directory)
   try {
     const resolver = await builderResolver(deps.dnsFallback)
-    const unmount = unneededMounts(await readMounts('self'), neededPaths(deps))
+    const kept = keptMounts(await readMounts('self'), neededPaths(deps))
     const files = {
       'ca.key': identity.caKeyPem,
       'ca.pem': identity.caPem,
       'server.key': identity.serverKeyPem,
       'server.pem': identity.serverPem,
       'buildkitd.toml': configText(spec, deps),
-      mounts: renderMounts(directory, device),
-      unmount: unmount.map((mountPoint) => `${mountPoint}\n`).join(''),
+      mounts: renderMounts(directory, device, kept),
       ...(resolver ? {'resolv.conf': resolver.text} : {}),
     }
     for (const [name, text] of Object.entries(files)) writeSecret(directory, name, text)
@@ -82,7 +80,6 @@ export const startBuilder = async (
     const began = clock.monotonic()
     const launched = launchDaemon({
       directory,
-      runtimeDir: deps.runtimeDir,
       namespace: network.namespace,
       listenerFd: listener.fd,
       cgroups,
@@ -106,8 +103,7 @@ const configText = (spec: BuilderSpec, {architecture, registries}: StartDeps): s
     registries,
   })
 
-const neededPaths = ({runtimeDir, tools}: StartDeps): readonly string[] => [
-  runtimeDir,
+const neededPaths = ({tools}: StartDeps): readonly string[] => [
   tools.buildkitd,
   tools.runc,
   enterScript,
@@ -118,13 +114,12 @@ const neededPaths = ({runtimeDir, tools}: StartDeps): readonly string[] => [
 type Waiting = {
   readonly deps: StartDeps
   readonly watch: DirectoryWatch
-  readonly pid: number | null
   readonly ended: Promise<string>
   readonly began: number
 }
 
 /** Resolves with the time until the volume was mounted, when the daemon has answered. */
-const untilReady = async ({deps, watch, pid, ended, began}: Waiting, signal: AbortSignal): Promise<number> => {
+const untilReady = async ({deps, watch, ended, began}: Waiting, signal: AbortSignal): Promise<number> => {
   const over = new AbortController()
   const both = AbortSignal.any([signal, over.signal])
   const died = ended.then(async (how) => {
@@ -136,7 +131,6 @@ const untilReady = async ({deps, watch, pid, ended, began}: Waiting, signal: Abo
   const ready = async (): Promise<number> => {
     await watch.appears('mounted', both)
     const mountMs = deps.clock.monotonic() - began
-    if (pid !== null) await dropLate(pid, deps, both)
     await watch.appears('buildkitd.sock', both)
     await deps.control().ready(readyMs, both)
     return mountMs
@@ -145,15 +139,6 @@ const untilReady = async ({deps, watch, pid, ended, began}: Waiting, signal: Abo
     return await Promise.race([ready(), died])
   } finally {
     over.abort()
-  }
-}
-
-/** A builder runs as well with them: they are the trouble of others, and this one's end frees them. */
-const dropLate = async (pid: number, deps: StartDeps, signal: AbortSignal): Promise<void> => {
-  try {
-    await dropLateMounts({pid, needed: neededPaths(deps), runtimeDir: deps.runtimeDir}, deps.run, signal)
-  } catch (err) {
-    deps.log.warn({pid, err}, 'a mount of this host stays in a builder')
   }
 }
 

@@ -38,16 +38,25 @@ describe('renderDaemonConfig', () => {
 })
 
 describe('renderMounts', () => {
-  it('mounts the volume last', () => {
-    const lines = renderMounts('/var/lib/hearth/run/b-1', '/dev/loop7').trim().split('\n')
-    expect(lines.at(-1)).toMatch(/^\/dev\/loop7 \/run\/cache xfs /)
-    expect(lines).toHaveLength(4)
+  it('makes a root, with what is kept, and mounts the volume last', () => {
+    const kept = [
+      {path: '/home', recursive: false},
+      {path: '/sys', recursive: true},
+    ]
+    const lines = renderMounts('/state/run/b-1', '/dev/loop7', kept).trim().split('\n')
+    expect(lines.slice(0, 3)).toEqual([
+      '/ /state/run/b-1/root none bind,X-mount.mkdir 0 0',
+      '/home /state/run/b-1/root/home none bind,nofail 0 0',
+      '/sys /state/run/b-1/root/sys none rbind,nofail 0 0',
+    ])
+    expect(lines.at(-1)).toMatch(/^\/dev\/loop7 \/state\/run\/b-1\/root\/run\/cache xfs /)
   })
 
   it('keeps six fields in each line, whatever the paths are', () => {
     fc.assert(
-      fc.property(fc.string({minLength: 1}), (directory) => {
-        for (const line of renderMounts(`/${directory}`, '/dev/loop7').trimEnd().split('\n'))
+      fc.property(fc.string({minLength: 1}), (name) => {
+        const kept = [{path: `/${name}`, recursive: true}]
+        for (const line of renderMounts(`/${name}`, '/dev/loop7', kept).trimEnd().split('\n'))
           expect(line.split(/[ \t]+/)).toHaveLength(6)
       }),
     )

@@ -1,3 +1,5 @@
+import type {KeptMount} from '../builder/kept-mounts.ts'
+
 /** What a buildkitd is told. All paths are as its own mount namespace shows them (builder/enter.sh). */
 export type DaemonConfig = {
   readonly runc: string
@@ -66,16 +68,27 @@ const renderRegistry = (host: string, {http, insecure, ca, mirrors}: Registry): 
   ...(mirrors === undefined ? [] : [`mirrors = [${mirrors.map(quote).join(', ')}]`]),
 ]
 
-/** The file `mounts` that enter.sh hands to `mount --all` (fstab(5)): the builder's own directory, and the volume last. */
-export const renderMounts = (directory: string, device: string): string =>
-  [
-    ['hearth', '/run', 'tmpfs', 'mode=755'],
-    [directory, inside.own, 'none', 'bind,X-mount.mkdir'],
-    ['hearth-tmp', inside.temporary, 'tmpfs', 'mode=1777,X-mount.mkdir'],
-    [device, inside.root, 'xfs', 'noatime,nouuid,X-mount.mkdir'],
+/** Below a builder's directory: what becomes its root. */
+export const newRoot = 'root'
+
+/**
+ * The file `mounts` that enter.sh hands to `mount --all` (fstab(5)): a root of the builder's own, made of the host's root file system and
+ * what is `kept` of its mounts, the builder's own directory, and the volume last.
+ */
+export const renderMounts = (directory: string, device: string, kept: readonly KeptMount[]): string => {
+  const root = `${directory}/${newRoot}`
+  return [
+    ['/', root, 'none', 'bind,X-mount.mkdir'],
+    // nofail: one that is gone meanwhile is no longer needed
+    ...kept.map(({path, recursive}) => [path, `${root}${path}`, 'none', recursive ? 'rbind,nofail' : 'bind,nofail']),
+    ['hearth', `${root}/run`, 'tmpfs', 'mode=755,X-mount.mkdir'],
+    [directory, `${root}${inside.own}`, 'none', 'bind,X-mount.mkdir'],
+    ['hearth-tmp', `${root}${inside.temporary}`, 'tmpfs', 'mode=1777,X-mount.mkdir'],
+    [device, `${root}${inside.root}`, 'xfs', 'noatime,nouuid,X-mount.mkdir'],
   ]
     .map((fields) => `${fields.map(escapeField).join(' ')} 0 0\n`)
     .join('')
+}
 
 /** Fields of fstab(5) are told apart by spaces and tabs. */
 const escapeField = (text: string): string =>

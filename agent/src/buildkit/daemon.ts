@@ -6,7 +6,6 @@ import {fileURLToPath} from 'node:url'
 /** How a builder's first program is started; paths are the host's. */
 export type Launch = {
   readonly directory: string
-  readonly runtimeDir: string
   readonly namespace: string
   readonly listenerFd: number
   readonly cgroups: readonly string[]
@@ -23,10 +22,9 @@ const daemonOomScore = -900
 
 /**
  * Starts a builder's programs in a session of their own, with files for their output, so that they outlive the agent. Returns at
- * once: `pid` is a process in the builder's namespaces (null if it could not be started), `ended` resolves when that one ends or could
- * not be started, with what is known of that.
+ * once: `ended` resolves when they end or could not be started, with what is known of that.
  */
-export const launchDaemon = (launch: Launch): {readonly pid: number | null; readonly ended: Promise<string>} => {
+export const launchDaemon = (launch: Launch): {readonly ended: Promise<string>} => {
   const {promise, resolve} = Promise.withResolvers<string>()
   const stdout = openSync(join(launch.directory, 'stdout'), 'a', 0o600)
   const stderr = openSync(join(launch.directory, 'stderr'), 'a', 0o600)
@@ -41,7 +39,7 @@ export const launchDaemon = (launch: Launch): {readonly pid: number | null; read
     child.once('error', (error) => resolve(error.message))
     child.once('exit', (code, signal) => resolve(signal ? `ended by ${signal}` : `ended with ${code}`))
     child.unref()
-    return {pid: child.pid ?? null, ended: promise}
+    return {ended: promise}
   } finally {
     closeSync(stdout)
     closeSync(stderr)
@@ -57,6 +55,5 @@ const environmentOf = (launch: Launch): Record<string, string> => ({
   HEARTH_CGROUPS: launch.cgroups.join(' '),
   HEARTH_OOM_SCORE: String(daemonOomScore),
   HEARTH_DIRECTORY: launch.directory,
-  HEARTH_RUNTIME: launch.runtimeDir,
   HEARTH_RESOLV_CONF: launch.resolvConf ?? '',
 })
