@@ -1,5 +1,6 @@
 import {afterEach, beforeEach, describe} from 'vitest'
 import {describeAttaching} from './volumes-attaching.ts'
+import {describeBytes} from './volumes-bytes.ts'
 import {describeCheckpoints} from './volumes-checkpoints.ts'
 import {describeContentChecks, describeEpochs} from './volumes-content.ts'
 import {describeDeleting, describeGenerations, describeInterruptions} from './volumes-generations.ts'
@@ -17,6 +18,7 @@ export const describeVolumes = (name: string, makeRig: () => Promise<VolumesRig>
     afterEach(async () => await rig.close())
     const world = () => ({rig, volumes})
     describeAttaching(world)
+    describeBytes(world)
     describeContentChecks(world)
     describeEpochs(world)
     describeGenerations(world)
