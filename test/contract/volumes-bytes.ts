@@ -81,13 +81,17 @@ export const describeBytes = (world: World): void => {
     await each((_, on, holds) => expectAll(on, holds))
 
     for (let epoch = 3; epoch < 6; epoch++) {
+      const epochOfClones = epoch - 1
       await each((_, on) => on.unmount())
       const again = await rig.mount((await volumes.attach(later(original, epoch), signal)).device)
       await expectAll(again, held)
       await writeRound(again, held, original, epoch, files.slice(epoch % 4, 5))
       for (const clone of mounted.keys()) {
         await volumes.detach(clone, signal)
-        mounted.set(clone, await rig.mount((await volumes.attach(later(clone, epoch, original), signal)).device))
+        mounted.set(
+          clone,
+          await rig.mount((await volumes.attach(later(clone, epochOfClones, original), signal)).device),
+        )
       }
       await each((_, on, holds) => expectAll(on, holds))
       await each((clone, on, holds) => writeRound(on, holds, clone, epoch, files.slice(epoch % 7)))

@@ -58,7 +58,8 @@ export const hasReflink = async (directory: string): Promise<boolean> => {
   }
 }
 
-const sync = async (path: string): Promise<void> => {
+/** Of a file, or of the names in a directory. */
+export const sync = async (path: string): Promise<void> => {
   const handle = await open(path, 'r')
   try {
     await handle.sync()

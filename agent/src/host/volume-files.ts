@@ -1,5 +1,6 @@
 import {readdir, rm, stat} from 'node:fs/promises'
-import {partSuffix} from './reflink.ts'
+import {dirname} from 'node:path'
+import {partSuffix, sync} from './reflink.ts'
 
 /** `usedBytes` is what the file takes from the disk; blocks that files share are counted in each. */
 export type StoredFile = {readonly path: string; readonly usedBytes: number}
@@ -15,6 +16,12 @@ export const hasFile = async (path: string): Promise<boolean> => (await readStor
 
 /** Removing what is not there is success. A file that takes much may take a while. */
 export const removeFile = async (path: string): Promise<void> => await rm(path, {force: true})
+
+/** Also after a power loss: whoever is told that it is gone forgets it, and nobody would delete one that came back. */
+export const removeForGood = async (path: string): Promise<void> => {
+  await removeFile(path)
+  await sync(dirname(path))
+}
 
 /** Removes half-made files; returns their paths. */
 export const removeParts = async (folders: readonly string[]): Promise<readonly string[]> => {

@@ -87,6 +87,8 @@ const attach = async (request: AttachRequest, {disk, step}: World): Promise<Atta
   if (on.epochSeen > epoch) throw new EpochFencedError(`copy ${copy} was attached under epoch ${on.epochSeen}`)
   if (on.attachment && on.attachment.epoch < epoch)
     throw new VolumeBusyError(`copy ${copy} is attached under epoch ${on.attachment.epoch}`)
+  if (on.epochSeen > 0 && on.epochSeen < epoch - 1)
+    throw new VolumeContentError(`copy ${copy} is older than the fleet knows it: its epoch here is ${on.epochSeen}`)
   if (on.image.content === 'blank' && mayFormat && !on.attachment) {
     request.onFormat()
     await step('attach:begin')

@@ -1,8 +1,23 @@
 import type {CopyId} from '@hearth/proto/ids'
+import {deviceHolders} from '../host/device-holders.ts'
 import {readEpochFile, writeEpochFile} from '../host/epoch-file.ts'
-import {attachLoop, DeviceBusyError, detachLoop, findLoopDevice, listLoopDevices} from '../host/loop.ts'
+import {
+  attachLoop,
+  DeviceBusyError,
+  detachLoop,
+  findLoopDevice,
+  type LoopDevice,
+  listLoopDevices,
+  opensExclusively,
+} from '../host/loop.ts'
 import {makeXfs} from '../host/xfs.ts'
-import {type AttachedCopy, type AttachRequest, EpochFencedError, VolumeBusyError} from './attacher.ts'
+import {
+  type AttachedCopy,
+  type AttachRequest,
+  EpochFencedError,
+  VolumeBusyError,
+  VolumeContentError,
+} from './attacher.ts'
 import {readCopy, requireFilesystem} from './local-content.ts'
 import {imageIdOf, type LocalPool} from './local-pool.ts'
 
@@ -18,14 +33,40 @@ export const attach = async (request: AttachRequest, pool: LocalPool, signal: Ab
   const attached = findLoopDevice(image)
   const seen = await readEpochFile(pool.paths.epoch(copy))
   if (seen > epoch) throw new EpochFencedError(`copy ${copy} was attached under epoch ${seen}, newer than ${epoch}`)
-  if (attached && seen > 0 && seen < epoch)
-    throw new VolumeBusyError(`copy ${copy} is attached as ${attached.device} under epoch ${seen}, older than ${epoch}`)
+  if (attached) await requireOwn(attached, {copy, seen, epoch})
+  requireCurrent(copy, seen, epoch)
   const content = await readCopy(copy, image)
   // One that is attached is never formatted: whoever attached it did that first.
   if (content.kind === 'blank' && mayFormat && !attached) await format(request, image, pool, signal)
   else requireFilesystem(copy, filesystem, content)
   if (seen < epoch) await writeEpochFile(pool.paths.epoch(copy), epoch)
   return {copy, device: attached?.device ?? (await attachLoop(image, {...pool, signal}))}
+}
+
+/** An attachment of ours has its epoch noted first, and nobody has it mounted before its builder starts. */
+const requireOwn = async (
+  {device, number}: LoopDevice,
+  {copy, seen, epoch}: {copy: CopyId; seen: number; epoch: number},
+): Promise<void> => {
+  if (seen > 0 && seen < epoch)
+    throw new VolumeBusyError(`copy ${copy} is attached as ${device} under epoch ${seen}, older than ${epoch}`)
+  if (seen === epoch && (await opensExclusively(device))) return
+  const holders = await deviceHolders({device, number})
+  const by = holders.length > 0 ? holders.join(', ') : 'someone else'
+  throw new VolumeBusyError(
+    `copy ${copy} is in use as ${device} by ${by}, not by a builder: unmount it and take the device off (losetup --detach ${device})`,
+  )
+}
+
+/**
+ * The fleet grants an epoch only after it has seen the one before it end here. A copy that knows less of itself is an older state of it,
+ * out of a backup say: what was sealed of it since is not in it.
+ */
+const requireCurrent = (copy: CopyId, seen: number, epoch: number): void => {
+  if (seen === 0 || seen >= epoch - 1) return
+  throw new VolumeContentError(
+    `copy ${copy} is older than the fleet knows it: attached here last under epoch ${seen}, ended since under ${epoch - 1}. Its state directory was restored from a backup; another copy takes its place`,
+  )
 }
 
 const format = async (

@@ -5,7 +5,7 @@ import {requireDiskSpace} from '../host/disk-space.ts'
 import {createSparse} from '../host/image.ts'
 import {findLoopDevice} from '../host/loop.ts'
 import {cloneFile, cloneFileWhile} from '../host/reflink.ts'
-import {hasFile, listFiles, removeFile, removeParts} from '../host/volume-files.ts'
+import {hasFile, listFiles, removeFile, removeForGood, removeParts} from '../host/volume-files.ts'
 import {GenerationMissingError, VolumeBusyError, VolumeContentError} from './attacher.ts'
 import {readCopy} from './local-content.ts'
 import {imageIdOf, type LocalPool} from './local-pool.ts'
@@ -45,12 +45,12 @@ export const checkpoint = async (
 
 export const deleteCopy = async (copy: CopyId, {paths}: LocalPool): Promise<void> => {
   await requireDetached(copy, paths.copy(copy), 'deleted')
-  await removeFile(paths.copy(copy))
+  await removeForGood(paths.copy(copy))
   await removeFile(paths.epoch(copy))
 }
 
 export const deleteGeneration = async (generation: GenerationId, {paths}: LocalPool): Promise<void> =>
-  removeFile(paths.generation(generation))
+  removeForGood(paths.generation(generation))
 
 /** Blocks that images share are counted in each of them. */
 export const usage = async ({paths}: LocalPool): ReturnType<VolumeStore['usage']> => {
