@@ -104,6 +104,7 @@ const runAs = async (first: HostIdentity, {options, host, removed, signal}: Run)
     (both) => agent.run(both),
     (both) => keepRenewed(identity, renewal, both),
     (both) => keepDrainDoor(door, both),
+    (both) => host.keep(both),
   ])
 }
 

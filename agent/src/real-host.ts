@@ -7,7 +7,7 @@ import type {Registries} from './buildkit/config.ts'
 import type {VolumeSpace} from './config.ts'
 import {type HostFacts, readHostFacts} from './host/facts.ts'
 import type {Denied} from './host/nft.ts'
-import {closePool, openPool, type Pool} from './host/pool.ts'
+import {closePool, keepPool, openPool, type Pool} from './host/pool.ts'
 import {run} from './host/run.ts'
 import {createUsageReader, type UsageOptions} from './host/usage.ts'
 import {type Journal, openJournal} from './store/journal.ts'
@@ -55,6 +55,8 @@ export type OpenHost = {
   readonly volumes: LocalVolumes
   readonly runtime: RealRuntime
   readonly usage: () => Promise<HostUsage>
+  /** Looks after what must be looked after by time alone, until the signal aborts. */
+  keep(signal: AbortSignal): Promise<void>
   /** Puts away all that outlives an agent: network, keys, pool; the caches stay. False, and nothing changes, while a builder is left. */
   release(signal: AbortSignal): Promise<boolean>
   /** Lets another agent open this state directory. Builders run on. */
@@ -80,7 +82,7 @@ export const openHost = async (options: HostOptions, signal: AbortSignal): Promi
   }
 }
 
-type Made = Pick<OpenHost, 'volumes' | 'runtime' | 'usage' | 'release'>
+type Made = Pick<OpenHost, 'volumes' | 'runtime' | 'usage' | 'keep' | 'release'>
 
 const makeReady = async (
   stateDirectory: string,
@@ -99,7 +101,8 @@ const makeReady = async (
   }: HostOptions,
   signal: AbortSignal,
 ): Promise<Made> => {
-  const pool = await openPool({stateDirectory, run, log, signal})
+  const kept = {stateDirectory, ...space, run, log}
+  const pool = await openPool({...kept, signal})
   const {answerMs, killedMs, busyMs, frozenAtMostSeconds} = {...usualPatience, ...patience}
   const volumes = createLocalVolumes({directory: pool.volumes, busyWaitMs: busyMs, run, log})
   const isUnused = async (inner: AbortSignal) => (await volumes.list(inner)).length === 0
@@ -114,6 +117,7 @@ const makeReady = async (
     return {
       volumes,
       runtime,
+      keep: async (inner) => await keepPool(pool, kept, clock, inner),
       usage: createUsageReader({disks: disksOf(stateDirectory, pool), keepFreeBytes: space.keepFreeBytes}),
       release: async (inner) => {
         if (!(await isUnused(inner)) || !(await runtime.release(inner))) return false

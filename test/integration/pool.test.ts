@@ -1,10 +1,13 @@
-import {mkdir, open, readdir, readFile, writeFile} from 'node:fs/promises'
+import {mkdir, open, readdir, readFile, stat, statfs, truncate, writeFile} from 'node:fs/promises'
+import {setTimeout} from 'node:timers/promises'
 import {DiskSpaceError} from '@hearth/agent/host/disk-space'
 import {attachLoop, findLoopDevice, listLoopDevices} from '@hearth/agent/host/loop'
 import {readMounts} from '@hearth/agent/host/mountinfo'
-import {closePool, openPool, PoolContentError} from '@hearth/agent/host/pool'
+import {closePool, keepPool, openPool} from '@hearth/agent/host/pool'
+import {PoolContentError} from '@hearth/agent/host/pool-places'
 import {hasReflink} from '@hearth/agent/host/reflink'
 import {CommandError, type Run, run} from '@hearth/agent/host/run'
+import {openJournal} from '@hearth/agent/store/journal'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
 import {unprivileged} from '../support/privileged.ts'
 import {silentLog as log} from '../support/silent-log.ts'
@@ -29,7 +32,8 @@ describe.skipIf(unprivileged())('volume pool', () => {
   })
   afterEach(async () => await directory.remove())
 
-  const openIt = (more: {run?: Run} = {}) => openPool({stateDirectory, run, log, signal, ...more})
+  const openIt = (more: {run?: Run; poolSizeBytes?: number} = {}) =>
+    openPool({stateDirectory, run, log, signal, ...more})
   const closeIt = () => closePool({stateDirectory, run, signal, busyWaitMs: 300})
   const mountPoints = async () => (await readMounts('self')).map(({mountPoint}) => mountPoint)
   const without =
@@ -85,8 +89,9 @@ describe.skipIf(unprivileged())('volume pool', () => {
   })
 
   test('one that was attached but not mounted is mounted', async () => {
-    await expect(openIt({run: without('mount')})).rejects.toThrow('planted')
-    expect(findLoopDevice(`${stateDirectory}/pool.img`)).not.toBeNull()
+    await openIt()
+    await closeIt()
+    await attachLoop(`${stateDirectory}/pool.img`, {run, log, signal})
     await openIt()
     expect(listLoopDevices().filter(({file}) => file === `${stateDirectory}/pool.img`)).toHaveLength(1)
   })
@@ -109,6 +114,130 @@ describe.skipIf(unprivileged())('volume pool', () => {
     await expect(openIt()).rejects.toThrow(PoolContentError)
     expect(await readFile(`${stateDirectory}/pool.img`, 'utf8')).toBe('holiday pictures')
     expect(findLoopDevice(`${stateDirectory}/pool.img`)).toBeNull()
+  })
+
+  test('one that can not be mounted is said with the way out, is let go of so that it can be mended, and stays', async () => {
+    await openIt()
+    await closeIt()
+    const image = `${stateDirectory}/pool.img`
+    // the root directory's inode, which the kernel looks at first
+    const at = Number(/ = (\d+)/.exec(await run(['xfs_db', '-r', '-c', 'sb 0', '-c', 'p rootino', image], signal))?.[1])
+    await run(['xfs_db', '-x', '-c', `inode ${at}`, '-c', 'write -d core.magic 0', image], signal)
+    const uuid = async () => await run(['xfs_db', '-r', '-c', 'sb 0', '-c', 'p uuid icount', image], signal)
+    const before = await uuid()
+    const error = await openIt().catch((cause: unknown) => cause)
+    expect(error).toBeInstanceOf(PoolContentError)
+    expect(error).toMatchObject({
+      message: expect.stringMatching(
+        /pool\.img can't be mounted: .*`xfs_repair .*pool\.img`.*`mv .*pool\.img\.broken`/,
+      ),
+    })
+    expect(findLoopDevice(image)).toBeNull()
+    expect(await uuid()).toBe(before)
+    await run(['mv', image, `${image}.broken`], signal)
+    expect(await readdir((await openIt()).volumes)).toContain('copies')
+  })
+
+  test('one that was cut off is refused, and not changed', async () => {
+    await openIt()
+    await closeIt()
+    await run(['truncate', '--size=1G', `${stateDirectory}/pool.img`], signal)
+    await expect(openIt()).rejects.toMatchObject({
+      name: 'PoolContentError',
+      message: expect.stringMatching(/pool\.img is cut off: it has 1073741824 bytes, its file system \d+/),
+    })
+    expect(findLoopDevice(`${stateDirectory}/pool.img`)).toBeNull()
+  })
+
+  const image = () => `${stateDirectory}/pool.img`
+  const poolSize = async () => {
+    const {bsize, blocks} = await statfs(`${stateDirectory}/pool`)
+    return {file: (await stat(image())).size, fileSystem: bsize * blocks}
+  }
+  const gigabyte = 1e9
+  /** The disk below the state directory gets larger by 2 GiB. */
+  const growDisk = async () => {
+    await truncate(`${directory.path}/plain.img`, 6 * 1024 ** 3)
+    const device = findLoopDevice(`${directory.path}/plain.img`)?.device ?? ''
+    await run(['losetup', '--set-capacity', device], signal)
+    await run(['xfs_growfs', '-d', `${directory.path}/plain`], signal)
+  }
+
+  test('it grows with its disk, while it is used, and keeps room on it', async () => {
+    const {volumes} = await openIt()
+    const before = await poolSize()
+    expect(before.file).toBeLessThan(3.95 * gigabyte)
+    await openIt()
+    expect(await poolSize()).toEqual(before)
+    await growDisk()
+    const file = await open(`${volumes}/in-use`, 'w')
+    await openIt()
+    await file.write('x')
+    await file.close()
+    const after = await poolSize()
+    for (const which of ['file', 'fileSystem'] as const)
+      expect(after[which]).toBeGreaterThan(before[which] + 1.8 * gigabyte)
+    await closeIt()
+    await openIt()
+    expect(await poolSize()).toEqual(after)
+    expect(await readFile(`${volumes}/in-use`, 'utf8')).toBe('x')
+  })
+
+  test.each(['losetup --set-capacity', 'xfs_growfs -d'])('killed before %s it goes on growing', async (act) => {
+    await openIt()
+    const before = await poolSize()
+    await growDisk()
+    const dying: Run = async (argv, inner) => {
+      if (argv.join(' ').startsWith(act)) throw new CommandError(argv, {exitCode: 1, stderr: 'planted'})
+      return await run(argv, inner)
+    }
+    await expect(openIt({run: dying})).rejects.toThrow('planted')
+    await closeIt() // a reboot
+    await openIt()
+    expect((await poolSize()).fileSystem).toBeGreaterThan(before.fileSystem + 1.8 * gigabyte)
+  })
+
+  test('it grows by itself, and what fails then ends nothing', async () => {
+    const pool = await openIt()
+    const before = await poolSize()
+    await growDisk()
+    const stop = new AbortController()
+    let fails = 1
+    const failing: Run = async (argv, inner) => {
+      if (argv[0] === 'xfs_growfs' && fails-- > 0) throw new CommandError(argv, {exitCode: 1, stderr: 'planted'})
+      return await run(argv, inner)
+    }
+    const sleep = async (ms: number, inner: AbortSignal) => await setTimeout(ms, undefined, {signal: inner})
+    const kept = keepPool(pool, {stateDirectory, run: failing, log}, {sleep, everyMs: 20}, stop.signal)
+    const grown = async () => (await poolSize()).fileSystem
+    await expect.poll(grown, {timeout: 10_000}).toBeGreaterThan(before.fileSystem + 1.8 * gigabyte)
+    stop.abort()
+    await kept
+  })
+
+  test('its size is limited by what is set, raised later without loss, and never made smaller', async () => {
+    const {volumes} = await openIt({poolSizeBytes: 1.5 * gigabyte})
+    const small = await poolSize()
+    expect(small.file).toBeLessThanOrEqual(1.5 * gigabyte)
+    await writeFile(`${volumes}/kept`, 'x')
+    await openIt({poolSizeBytes: 3 * gigabyte})
+    const large = await poolSize()
+    expect(large.file).toBeGreaterThan(2.9 * gigabyte)
+    expect(large.fileSystem).toBeGreaterThan(small.fileSystem + 1.4 * gigabyte)
+    await openIt({poolSizeBytes: 1.5 * gigabyte})
+    expect(await poolSize()).toEqual(large)
+    expect(await readFile(`${volumes}/kept`, 'utf8')).toBe('x')
+  })
+
+  test('one that is full leaves room on the disk: for the journal, and for whatever else is there', async () => {
+    const {volumes} = await openIt()
+    const filling = run(['dd', 'if=/dev/zero', `of=${volumes}/copies/all`, 'bs=4M', 'oflag=direct'], signal)
+    await expect(filling).rejects.toThrow(CommandError)
+    const disk = await statfs(stateDirectory)
+    expect(disk.bavail * disk.bsize).toBeGreaterThan(0.2 * gigabyte)
+    const journal = openJournal(`${stateDirectory}/agent.db`)
+    journal.setFact('still', 'written')
+    journal.close()
   })
 
   test('a foreign mount at its place is refused', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import {expect, test} from 'vitest'
-import {type Disk, decidePressure, keptFreeBytes} from './decide.ts'
+import {type Disk, decidePressure, keptFreeBytes, poolBytes} from './decide.ts'
 
 const disk = (freeBytes: number, totalBytes = 100e9, name = 'the disk'): Disk => ({
   ...{name, cure: 'free some', totalBytes, freeBytes},
@@ -77,4 +77,15 @@ test('always: more room never closes a host, nor makes it evict', () => {
       expect(Number(roomier?.evict ?? false)).toBeLessThanOrEqual(Number(less?.evict ?? false))
     }),
   )
+})
+
+test('a pool is as large as its disk allows, keeps room there, and heeds its limit', () => {
+  const limits = {poolSizeBytes: null, keepFreeBytes: null}
+  const mebibytes = (bytes: number) => Math.floor(bytes / 1024 ** 2) * 1024 ** 2
+  expect(poolBytes(disk(50e9), 0, limits)).toBe(mebibytes(46e9))
+  expect(poolBytes(disk(10e9), 40e9, limits)).toBe(mebibytes(46e9)) // what it takes is its own already
+  expect(poolBytes(disk(50e9), 0, {...limits, poolSizeBytes: 20e9})).toBe(mebibytes(20e9))
+  expect(poolBytes(disk(50e9), 0, {...limits, keepFreeBytes: 1e9})).toBe(mebibytes(49e9))
+  expect(poolBytes(disk(50e12, 60e12), 0, limits)).toBe(15 * 1024 ** 4)
+  expect(poolBytes(disk(1e9), 0, limits)).toBe(0)
 })

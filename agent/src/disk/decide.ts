@@ -47,3 +47,22 @@ const messageOf = ({name, cure, totalBytes, freeBytes}: Disk, kept: number, clos
   const how = closed ? 'too full for new builds' : 'nearly full'
   return `${name} is ${how} (${free} of ${total} MB free; ${least} MB are kept free): ${cure}`
 }
+
+/** `poolSizeBytes`: the most that the pool file may have, null: what its disk has. */
+export type PoolLimits = {readonly poolSizeBytes: number | null; readonly keepFreeBytes: number | null}
+
+const largestPoolBytes = 15 * 1024 ** 4 // ext4 holds no larger file than 16 TiB
+
+/**
+ * How large the file of a pool should be: what it has taken and what its disk has free, but for what is to stay free, so that a pool that
+ * fills up leaves room for whatever else is on the disk. Whole MiB.
+ */
+export const poolBytes = (
+  {totalBytes, freeBytes}: Pick<Disk, 'totalBytes' | 'freeBytes'>,
+  takenBytes: number,
+  {poolSizeBytes, keepFreeBytes}: PoolLimits,
+): number => {
+  const room = takenBytes + freeBytes - keptFreeBytes(totalBytes, keepFreeBytes)
+  const bytes = Math.max(0, Math.min(room, poolSizeBytes ?? Infinity, largestPoolBytes))
+  return Math.floor(bytes / mebibyte) * mebibyte
+}

@@ -1,13 +1,12 @@
-import {mkdir, realpath, rm, statfs} from 'node:fs/promises'
-import type {Log} from '@hearth/proto/clock'
-import {requireDiskSpace} from './disk-space.ts'
-import {createSparse, readImage} from './image.ts'
-import {attachLoop, DeviceBusyError, detachLoop, findLoopDevice, listLoopDevices} from './loop.ts'
+import {mkdir, statfs} from 'node:fs/promises'
+import {DeviceBusyError, detachLoop, listLoopDevices} from './loop.ts'
 import {type Mount, readMounts} from './mountinfo.ts'
-import {hasReflink, partSuffix, publish} from './reflink.ts'
+import {growImage, openImage} from './pool-image.ts'
+import {type PoolArguments, placesOf} from './pool-places.ts'
+import {hasReflink} from './reflink.ts'
 import {CommandError, type Run} from './run.ts'
 import {hasFile} from './volume-files.ts'
-import {makeXfs, setExtentSizes} from './xfs.ts'
+import {setExtentSizes} from './xfs.ts'
 
 // The pool is where images of cache volumes live: a directory whose files can share blocks. That is `<state>/volumes` where the file
 // system can do it by itself, else an XFS in the sparse file `<state>/pool.img`, mounted at `<state>/pool`. Once there is a pool.img,
@@ -15,20 +14,7 @@ import {makeXfs, setExtentSizes} from './xfs.ts'
 
 /** `volumes` is the directory to give to the volume driver. */
 export type Pool = {readonly kind: 'native' | 'image'; readonly volumes: string}
-export type PoolArguments = {
-  readonly stateDirectory: string
-  readonly run: Run
-  readonly log: Log
-  readonly signal: AbortSignal
-}
 
-/** What is at the pool's place isn't a pool that we made; nothing was changed. */
-export class PoolContentError extends Error {
-  override readonly name = 'PoolContentError'
-}
-
-const smallestPoolBytes = 1024 ** 3
-const largestPoolBytes = 15 * 1024 ** 4 // ext4 holds no larger file than 16 TiB
 const xfsMagic = 0x58465342
 
 /**
@@ -39,7 +25,7 @@ export const openPool = async (pool: PoolArguments): Promise<Pool> => {
   await mkdir(pool.stateDirectory, {recursive: true, mode: 0o700})
   const places = await placesOf(pool.stateDirectory)
   const useImage = (await hasFile(places.image)) || !(await hasReflink(pool.stateDirectory))
-  if (useImage) await openImage(places, pool)
+  if (useImage) await openImage(places, await mountAt(places.mountPoint), pool)
   const volumes = useImage ? places.mountPoint : places.native
   await mkdir(volumes, {recursive: true, mode: 0o700})
   await mkdir(`${volumes}/epochs`, {recursive: true, mode: 0o700})
@@ -62,51 +48,33 @@ export const closePool = async ({
   await detachLoop(places.image, {run, signal, waitMs: busyWaitMs})
 }
 
-type Places = {readonly image: string; readonly mountPoint: string; readonly native: string}
+const trimEveryMs = 24 * 3_600_000
+const trimWithinMs = 600_000
 
-/** Without symbolic links: that is how sysfs and mountinfo show them. */
-const placesOf = async (stateDirectory: string): Promise<Places> => {
-  const state = await realpath(stateDirectory)
-  return {image: `${state}/pool.img`, mountPoint: `${state}/pool`, native: `${state}/volumes`}
-}
-
-const openImage = async (places: Places, pool: PoolArguments): Promise<void> => {
-  const mounted = await mountAt(places.mountPoint)
-  if (mounted) return requireOurMount(mounted, places)
-  if (!(await hasFile(places.image))) await makeImage(places.image, pool)
-  await requirePoolContent(places.image)
-  const device = await attachLoop(places.image, pool)
-  await mkdir(places.mountPoint, {recursive: true, mode: 0o700})
-  const options = 'noatime,nodev,nosuid,noexec,discard' // discard: what is deleted in the pool is free on the disk again
-  await pool.run(['mount', '-t', 'xfs', '-o', options, device, places.mountPoint], pool.signal)
-}
-
-const makeImage = async (image: string, {stateDirectory, run, log, signal}: PoolArguments): Promise<void> => {
-  const {freeBytes} = await requireDiskSpace(stateDirectory, smallestPoolBytes)
-  const wantedBytes = Math.min(freeBytes * 0.9, largestPoolBytes)
-  const sizeBytes = wantedBytes - (wantedBytes % 1024 ** 2)
-  log.info({image, sizeBytes}, 'making the volume pool: the file system of the state directory has no reflink')
-  const part = `${image}${partSuffix}`
-  await rm(part, {force: true})
-  await createSparse(part, sizeBytes)
-  await makeXfs(part, {reflink: true, run, signal})
-  await publish(part, image)
-}
-
-const requireOurMount = async (mounted: Mount, {image, mountPoint}: Places): Promise<void> => {
-  const device = findLoopDevice(image)
-  if (mounted.fileSystem === 'xfs' && device?.number === mounted.device) return
-  throw new PoolContentError(
-    `${mountPoint} is a mount of ${mounted.source} (${mounted.fileSystem}), not of ${image}: unmount it, then start again`,
-  )
-}
-
-const requirePoolContent = async (image: string): Promise<void> => {
-  const content = await readImage(image)
-  if (content.kind === 'xfs' && !content.superblock.inProgress) return
-  throw new PoolContentError(
-    `${image} holds no XFS file system, so it isn't a volume pool: move it away, then start again`,
-  )
+/**
+ * Looks after an open pool until the signal aborts: lets it grow with its disk, and once a day gives back what discards have left (a power
+ * loss takes those that were not done yet). What fails is logged, and tried again.
+ */
+export const keepPool = async (
+  {kind, volumes}: Pool,
+  pool: Omit<PoolArguments, 'signal'>,
+  {sleep, everyMs = 60_000}: {sleep: (ms: number, signal: AbortSignal) => Promise<void>; everyMs?: number},
+  signal: AbortSignal,
+): Promise<void> => {
+  if (kind === 'native') return
+  const places = await placesOf(pool.stateDirectory)
+  for (let untrimmedMs = 0; !signal.aborted; untrimmedMs = untrimmedMs >= trimEveryMs ? 0 : untrimmedMs + everyMs) {
+    try {
+      await sleep(everyMs, signal)
+      await growImage(places, {...pool, signal})
+      if (untrimmedMs < trimEveryMs) continue
+      const limited = AbortSignal.any([signal, AbortSignal.timeout(trimWithinMs)])
+      await pool.run(['fstrim', '--minimum', '1M', volumes], limited)
+    } catch (err) {
+      if (signal.aborted) return
+      pool.log.warn({err}, 'the volume pool could not be looked after')
+    }
+  }
 }
 
 const prepareForImages = async (directory: string, {run, log, signal}: PoolArguments): Promise<void> => {

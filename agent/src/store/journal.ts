@@ -122,7 +122,32 @@ export class JournalError extends Error {
 }
 
 /** Opens or makes the journal; the file stays exclusively locked while it is open, and is free again after `kill -9`. */
-export const openJournal = (path: string): Journal => journalIn(openDatabase(path))
+export const openJournal = (path: string): Journal => {
+  const database = openDatabase(path)
+  reserve(database)
+  return journalIn(database)
+}
+
+/** More than SQLite's log grows to before it is put into the database: https://sqlite.org/wal.html#ckpt */
+const reservedBytes = 6 * 1024 ** 2
+
+/**
+ * Takes room on the disk ahead, in the database and in its log, so that what is noted while the disk is full finds its place: pages that
+ * were written and freed are used again, and the log begins anew in its own file. Without effect where the disk is full already.
+ */
+const reserve = (database: DatabaseSync): void => {
+  try {
+    database.exec(`DROP TABLE IF EXISTS reserve; CREATE TABLE reserve (bytes BLOB);
+      INSERT INTO reserve VALUES (zeroblob(${reservedBytes})); PRAGMA wal_checkpoint; DROP TABLE reserve`)
+  } catch (error) {
+    if (!isFull(error)) throw error
+    if (database.isTransaction) database.exec('ROLLBACK')
+  }
+}
+
+/** SQLITE_FULL (13), or SQLITE_IOERR (10) of a file system that says so with its own words. */
+const isFull = (error: unknown): boolean =>
+  error instanceof Error && 'errcode' in error && [10, 13].includes(Number(error.errcode) % 256)
 
 /** The journal in an open database: the simulation keeps one in memory, which outlives its agents. */
 export const journalIn = (database: DatabaseSync, mostLogBytes = 256 * 1024 * 1024): Journal =>
