@@ -25,6 +25,8 @@ const PolicyConfig = Type.Object({
   maxAttempts: Type.Optional(count(1, 10)),
   warmPerVolume: Type.Optional(count(1, 100)),
   keepGenerations: Type.Optional(count(1, 100)),
+  promoteMargin: Type.Optional(Type.Number({minimum: 0, maximum: 100, description: 'a number from 0 to 100'})),
+  promoteStepCap: Type.Optional(Duration),
   retentionBuilds: Type.Optional(count(1)),
   cpuWeight: Type.Optional(count(1, 10_000)),
   maxUsedSpaceShare: Type.Optional(Type.Number({minimum: 0.1, maximum: 1, description: 'a number from 0.1 to 1'})),

@@ -422,6 +422,94 @@ describe('a builder', () => {
   })
 })
 
+describe('of builds that ran beside each other', () => {
+  const beside = async (...ran: readonly Readonly<Record<string, number>>[]) => {
+    await start({policy: {warmIdleMs: 0}, hosts: [{name: 'h1', slots: 5}]})
+    await world.builds('web')
+    const ids: string[] = []
+    for (const _ of ran) ids.push((await world.build('web')).id)
+    for (const [nth, steps] of ran.entries()) {
+      world.agent().end(ids[nth] as string, 'succeeded', steps)
+      await world.settle()
+    }
+    return await Promise.all(ids.map(async (id) => ({id, cache: lease(await world.show(id)).cache})))
+  }
+
+  test('the cache that saves clearly more becomes the head, whichever ends first; each is told what became of its own', async () => {
+    const [first, best, small] = await beside({test: 3000}, {make: 41_000}, {test: 3000})
+    expect(first?.cache).toMatchObject({from: 1, sealed: 2, settled: true, why: null})
+    expect(best?.cache).toMatchObject({from: 1, sealed: 3, settled: true, why: null})
+    expect(small?.cache).toMatchObject({
+      from: 1,
+      sealed: null,
+      settled: true,
+      why: `not kept: the cache of ${best?.id} saves more (41 s against 3.0 s)`,
+    })
+    const agent = world.agent()
+    expect(agent.generations.size).toBe(2)
+    expect(agent.copies.size).toBe(1)
+    const next = await world.build('web')
+    expect(agent.contentFor(next.id)).toContain(best?.id)
+    expect(lease(next).cache).toMatchObject({from: 3, rolledBack: false})
+  })
+
+  test('one that saves hardly more is not kept; what it saved over several builds counts', async () => {
+    const [first, second] = await beside({make: 40_000}, {make: 44_000})
+    expect(first?.cache.sealed).toBe(2)
+    expect(second?.cache.why).toBe(`not kept: it saves hardly more than the cache of ${first?.id} (44 s against 40 s)`)
+  })
+
+  test('what a build that failed has run does not count', async () => {
+    await start({policy: {warmIdleMs: 0}, hosts: [{name: 'h1', slots: 5}]})
+    await world.builds('web')
+    const [small, failing] = [await world.build('web'), await world.build('web')]
+    world.agent().end(small.id, 'succeeded', {test: 1000})
+    world.agent().end(failing.id, 'failed', {make: 90_000})
+    await world.settle()
+    expect(lease(await world.show(failing.id)).cache.why).toBe(
+      `not kept: the cache of ${small.id} saves more (1.0 s against 0.0 s)`,
+    )
+  })
+
+  test('the one that saves most stays warm, and all builds that wrote a cache are told what became of it', async () => {
+    await start({hosts: [{name: 'h1', slots: 5}]})
+    const agent = world.agent()
+    const small = await world.build('web')
+    const best = await world.build('web')
+    agent.end(best.id, 'succeeded', {make: 41_000})
+    await world.settle()
+    agent.end(small.id, 'succeeded', {test: 3000})
+    await world.settle()
+    expect([...agent.rows.values()].map(({wanted}) => wanted.want)).toEqual(['ready'])
+    expect(lease(await world.show(small.id)).cache).toMatchObject({sealed: 1, settled: true})
+    expect(lease(await world.show(best.id)).cache).toMatchObject({sealed: null, settled: false})
+    const next = await world.build('web')
+    expect(lease(next)).toMatchObject({warm: true})
+    expect(agent.contentFor(next.id)).toEqual([best.id])
+    agent.end(next.id)
+    await world.advance(700_000)
+    for (const {id} of [best, next]) expect(lease(await world.show(id)).cache).toMatchObject({sealed: 2, settled: true})
+    expect(await world.store.transaction((tx) => tx.gains.count())).toBe(2)
+  })
+
+  test('a warm builder ends as soon as the head saves more than its own cache', async () => {
+    await start({hosts: [{name: 'h1', slots: 5}]})
+    const agent = world.agent()
+    const [small, best] = [await world.build('web'), await world.build('web')]
+    agent.end(small.id, 'succeeded', {test: 3000})
+    await world.settle()
+    expect((await world.fleet.showHost('h1', admin)).slots).toMatchObject({warm: 1, busy: 1})
+    await world.fleet.drainHost('h1', {deadlineMs: null}, admin)
+    await world.fleet.uncordonHost('h1', admin)
+    await world.settle()
+    agent.end(best.id, 'succeeded', {make: 41_000})
+    await world.settle()
+    const third = await world.build('web')
+    expect(lease(third)).toMatchObject({warm: true})
+    expect(agent.contentFor(third.id)).toEqual([best.id])
+  })
+})
+
 describe('a report', () => {
   test('that is repeated, or old, or of an older connection changes nothing', async () => {
     await start({policy: {warmIdleMs: 0}})

@@ -16,6 +16,10 @@ export type Policy = {
   /** How often a lease is placed, at most: a builder that does not start is tried once more. */
   readonly maxAttempts: number
   readonly keepGenerations: number
+  /** By which share another cache must save more than the head to take its place; what started from the head just does. */
+  readonly promoteMargin: number
+  /** No step of a cache counts for more than this. */
+  readonly promoteStepCapMs: number
   readonly keepAbandonedMs: number
   readonly volumeSizeBytes: number
   /** Share of a volume that BuildKit's cache may fill, 0 to 1. */
@@ -53,6 +57,8 @@ export const defaultPolicy: Policy = {
   clientLostAfterMs: 30 * secondMs,
   maxAttempts: 2,
   keepGenerations: 2,
+  promoteMargin: 0.2,
+  promoteStepCapMs: 10 * minuteMs,
   keepAbandonedMs: hourMs,
   volumeSizeBytes: 50_000_000_000,
   maxUsedSpaceShare: 0.8,

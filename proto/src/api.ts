@@ -34,13 +34,15 @@ export type CreateBuild = Static<typeof CreateBuild>
 
 /**
  * Where the cache of one lease came from and what became of it. `from` and `sealed` are generation numbers of the cache volume.
- * `why`: why the cache was empty or rolled back, or why nothing was sealed.
+ * `why`: why the cache was empty or rolled back, or why nothing was sealed. `settled`: what became of it is known; before, its builder
+ * may still be warm.
  */
 export const LeaseCache = Type.Object({
   from: nullable(Type.Integer({minimum: 1})),
   fromSealedAt: nullable(TimeMs),
   rolledBack: Type.Boolean(),
   sealed: nullable(Type.Integer({minimum: 1})),
+  settled: Type.Boolean(),
   why: nullable(Type.String()),
   usedBytes: nullable(Bytes),
 })

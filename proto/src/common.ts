@@ -53,6 +53,14 @@ export const FailedStep = Type.Object({
 })
 export type FailedStep = Static<typeof FailedStep>
 
+export const mostRanSteps = 300
+/**
+ * A step that was run, not taken from the cache: what its cache saves whoever needs it next. `step` stands for its name, the same for
+ * the same line of a Dockerfile, whatever its context holds.
+ */
+export const RanStep = Type.Object({step: Type.String({maxLength: 64}), ms: DurationMs})
+export type RanStep = Static<typeof RanStep>
+
 /** How one lease ended, as buildkitd's history record says; read by the agent, kept until a newer desired state omits it. */
 export const Outcome = Type.Object({
   build: BuildId,
@@ -63,5 +71,7 @@ export const Outcome = Type.Object({
   failedStep: nullable(FailedStep),
   buildMs: nullable(DurationMs),
   exportMs: nullable(DurationMs),
+  /** Of builds that succeeded, those that took longest; an older agent does not tell. */
+  ran: Type.Optional(Type.Array(RanStep, {maxItems: mostRanSteps})),
 })
 export type Outcome = Static<typeof Outcome>

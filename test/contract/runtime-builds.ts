@@ -37,6 +37,10 @@ export const describeBuilds = (world: World): void => {
     const {records} = await buildOn(on, 'succeeds')
     expect(records).toHaveLength(2)
     expect(records.map(allCached)).toEqual([false, true])
+    const [first, again] = records.map(({ran}) => ran)
+    expect(first?.length).toBe(records[0]?.steps.total)
+    expect(first?.map(({ms}) => ms)).toEqual(first?.map(({ms}) => ms).toSorted((a, b) => b - a))
+    expect(again).toEqual([])
     expect(records[1]?.startedAtMs).toBeGreaterThanOrEqual(records[0]?.startedAtMs ?? Number.POSITIVE_INFINITY)
   })
 

@@ -48,8 +48,19 @@ describe.skipIf(unprivileged())('builds of one project at the same time', () => 
       expect(stderr).toMatch(/CACHED/)
       expect(stderr).toMatch(/\nbuilt in .* · 4 of 5 steps cached · /)
     }
-    for (const {leases} of await buildsOf(shared().hearth, 'beside', 3))
+    const {hearth} = shared()
+    const caches = async () => (await buildsOf(hearth, 'beside', 3)).map(({leases}) => leases[0]?.cache)
+    const settled = async () => (await caches()).every((cache) => cache?.settled === true)
+    await expect.poll(settled, {timeout: 60_000}).toBe(true)
+    for (const {id, leases} of await buildsOf(hearth, 'beside', 3)) {
       expect(leases).toMatchObject([{state: 'ended', warm: false, waiting: null, cache: {from: 1, rolledBack: false}}])
+      const said = (await hearth.run('builds', 'show', id)).stdout
+      expect(said).toMatch(
+        /cache: from generation 1, .*(?:sealed as \d|not kept: (?:the cache of b-\w+ saves|it saves hardly more than))/,
+      )
+    }
+    // the first to end began on the head, so its cache became the next
+    expect((await caches()).map((cache) => cache?.sealed)).toContain(2)
   })
 
   it('ten of them, as many as the host has slots', async () => {

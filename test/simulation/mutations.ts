@@ -13,6 +13,7 @@ const builds = 'fleet/src/builds/builds.ts'
 const board = 'fleet/src/scheduler/board.ts'
 const release = 'fleet/src/volumes/release.ts'
 const decide = 'fleet/src/volumes/decide.ts'
+const promotion = 'fleet/src/volumes/promotion/decide.ts'
 
 export const mutations: readonly Mutation[] = [
   // on the host
@@ -108,7 +109,13 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'the same key makes another build',
-    edits: [edit('fleet/src/builds/create.ts', 'if (known) return known.id', '')],
+    edits: [
+      edit(
+        'fleet/src/builds/create.ts',
+        'if (known) return await sameBuild(',
+        'if (known && false) return await sameBuild(',
+      ),
+    ],
   },
   {
     name: 'a copy that was released dirty is free',
@@ -145,10 +152,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a cache from before a reset becomes the head',
-    edits: [
-      edit(decide, 'if (volume.line !== builder.line)', 'if (false)'),
-      edit(decide, 'if (volume.head === builder.headAtStart)', 'if (true)'),
-    ],
+    edits: [edit(promotion, 'if (volume.line !== candidate.line)', 'if (false)')],
   },
   {
     name: 'an untrusted build changes the cache',

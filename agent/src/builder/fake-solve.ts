@@ -1,4 +1,4 @@
-import type {FinalState} from '@hearth/proto/common'
+import type {FinalState, RanStep} from '@hearth/proto/common'
 import type {FakeConnection, FakeDaemon} from './fake-daemon.ts'
 import type {BuildRecord} from './runtime.ts'
 
@@ -24,7 +24,8 @@ export const solve = async (daemon: FakeDaemon, connection: FakeConnection, what
   daemon.active.add(ref)
   daemon.note({type: 'solveBegan', builder, publicKey, ref})
   const cached = {count: 0}
-  const ended = await runSteps(daemon, what, cached, connection.ending).catch(() => null)
+  const ran: RanStep[] = []
+  const ended = await runSteps(daemon, what, {cached, ran}, connection.ending).catch(() => null)
   if (ended === null) await daemon.sleep(daemon.deps.pace().cancelMs).catch(() => undefined)
   const isLost = daemon.gone.aborted || daemon.isCrashed
   const state = isLost ? null : (ended ?? 'cancelled')
@@ -34,6 +35,7 @@ export const solve = async (daemon: FakeDaemon, connection: FakeConnection, what
   if (state)
     daemon.records.set(ref, {
       ...recordOf(daemon, what, {state, cached: cached.count}),
+      ran: ran.toSorted((a, b) => b.ms - a.ms),
       ref,
       startedAtMs,
       buildMs,
@@ -47,7 +49,7 @@ export const solve = async (daemon: FakeDaemon, connection: FakeConnection, what
 const runSteps = async (
   daemon: FakeDaemon,
   {steps, end, onLastStep}: FakeSolve,
-  cached: {count: number},
+  {cached, ran}: {cached: {count: number}; ran: RanStep[]},
   signal: AbortSignal,
 ): Promise<FinalState> => {
   for (const [place, {name, ms}] of steps.entries()) {
@@ -62,6 +64,7 @@ const runSteps = async (
       await daemon.writable()
       signal.throwIfAborted()
       daemon.writeStep(name)
+      ran.push({step: name, ms})
     }
   }
   return end === 'succeeds' ? 'succeeded' : 'failed'

@@ -10,6 +10,7 @@ const record: BuildRecord = {
   reason: null,
   steps: {total: 3, cached: 1},
   failedStep: null,
+  ran: [{step: 'make', ms: 9}],
   startedAtMs: 0,
   buildMs: 12,
   exportMs: 2,
@@ -28,6 +29,17 @@ describe('outcomeOf', () => {
   it('takes the history record as the truth', () => {
     expect(outcomeOf(end)).toMatchObject({state: 'succeeded', steps: {total: 3, cached: 1}, buildMs: 12, exportMs: 2})
     expect(outcomeOf({...end, force: 'hearth cancel'})).toMatchObject({state: 'succeeded'})
+  })
+
+  it('tells what ran in builds that succeeded, the longest first', () => {
+    const failed = {...record, state: 'failed' as const, ran: [{step: 'half', ms: 99}]}
+    const longer = {...record, ran: [{step: 'test', ms: 20}]}
+    const records = {active: 0, records: [failed, record, longer]}
+    expect(outcomeOf({...end, records}).ran).toEqual([
+      {step: 'test', ms: 20},
+      {step: 'make', ms: 9},
+    ])
+    expect(outcomeOf({...end, records: {...records, active: 1}}).ran).toBeUndefined()
   })
 
   it('neither blames a build for a full disk nor vouches for what it made there', () => {

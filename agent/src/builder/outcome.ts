@@ -1,4 +1,4 @@
-import type {Outcome} from '@hearth/proto/common'
+import {mostRanSteps, type Outcome, type RanStep} from '@hearth/proto/common'
 import type {BuildId, LeaseId} from '@hearth/proto/ids'
 import type {BuildRecord, BuildRecords} from './runtime.ts'
 
@@ -30,6 +30,7 @@ export const outcomeOf = (end: LeaseEnd): Outcome => {
       failedStep: record.failedStep,
       buildMs: record.buildMs,
       exportMs: record.exportMs,
+      ran: allRan(end.records.records),
     }
   const steps = record?.steps ?? null
   const none = {steps, failedStep: null, buildMs: record?.buildMs ?? null, exportMs: null}
@@ -39,6 +40,14 @@ export const outcomeOf = (end: LeaseEnd): Outcome => {
   if (end.diskFull && !end.force) return {...ended, ...none, state: 'infrastructure', reason: end.diskFull}
   return {...ended, ...none, state: 'cancelled', reason: end.force ?? 'the client left before its build was done'}
 }
+
+/** A client may build more than once in its lease. */
+const allRan = (records: readonly BuildRecord[]): RanStep[] =>
+  records
+    .filter(({state}) => state === 'succeeded')
+    .flatMap(({ran}) => ran)
+    .sort((a, b) => b.ms - a.ms)
+    .slice(0, mostRanSteps)
 
 const howItEnded = ({state, reason}: BuildRecord, end: LeaseEnd): Pick<Outcome, 'state' | 'reason'> => {
   if (state === 'cancelled') return {state, reason: whoCancelled(end)}

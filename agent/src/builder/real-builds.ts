@@ -1,3 +1,4 @@
+import {createHash} from 'node:crypto'
 import {DaemonCallError} from '../buildkit/call.ts'
 import type {Control} from '../buildkit/control.ts'
 import {cutText} from '../buildkit/cut-text.ts'
@@ -17,13 +18,17 @@ export const readRecords = async (control: Control, signal: AbortSignal): Promis
     if (type !== 'COMPLETE' || !record) continue
     const vertices = collectVertices()
     await control.status(record.Ref, (part) => vertices.add(part), signal)
-    records.push(summarizeBuild(record, vertices.vertices()))
+    const summary = summarizeBuild(record, vertices.vertices())
+    records.push({...summary, ran: summary.ran.map(({name, ms}) => ({step: shortNameOf(name), ms}))})
   }
   return {
     active: events.filter(({type}) => type === 'STARTED').length,
     records: records.toSorted((a, b) => a.startedAtMs - b.startedAtMs),
   }
 }
+
+/** A step's name may be a whole script. */
+const shortNameOf = (name: string): string => createHash('sha256').update(name).digest('hex').slice(0, 16)
 
 export const readLog = async (control: Control, refs: readonly string[], signal: AbortSignal): Promise<string> => {
   const text = cutText(longestLogBytes)

@@ -1,4 +1,4 @@
-import type {Endpoint, FailedStep, FinalState, Limits, StepCounts} from '@hearth/proto/common'
+import type {Endpoint, FailedStep, FinalState, Limits, RanStep, StepCounts} from '@hearth/proto/common'
 import type {BuilderId, ProjectId} from '@hearth/proto/ids'
 import type {ClientCertificate} from '@hearth/proto/observed'
 
@@ -53,6 +53,8 @@ export type BuildRecord = {
   readonly reason: string | null
   readonly steps: StepCounts
   readonly failedStep: FailedStep | null
+  /** Of its steps those that were run and not taken from the cache, the longest first, at most `mostRanSteps`. */
+  readonly ran: readonly RanStep[]
   readonly startedAtMs: number
   readonly buildMs: number
   readonly exportMs: number

@@ -38,6 +38,26 @@ describe('summarizeBuild', () => {
     expect(summarizeBuild(record(), vertices).steps).toEqual({total: 4, cached: 2})
   })
 
+  it('tells which steps ran and for how long, whatever their number', () => {
+    const vertices = [
+      vertex('[internal] load build context'),
+      vertex('[base 1/2] FROM docker.io/library/debian', {cached: true}),
+      vertex('[linux/amd64 build 1/1] COPY . /src', {completed: at(10_020)}),
+      vertex('[3/4] RUN make'),
+      vertex('[4/4] RUN test', {error: 'exit code: 1'}),
+      vertex('[5/5] RUN never', {completed: null}),
+      vertex('exporting to image'),
+    ]
+    expect(summarizeBuild(record(), vertices).ran).toEqual([
+      {name: ' RUN make', ms: 1000},
+      {name: 'linux/amd64 build COPY . /src', ms: 20},
+    ])
+    const moved = [vertex('[4/5] RUN make', {digest: 'sha256:other'})]
+    expect(summarizeBuild(record(), moved).ran).toEqual([{name: ' RUN make', ms: 1000}])
+    const many = Array.from({length: 400}, (_, index) => vertex(`[${index + 1}/400] RUN ${index}`))
+    expect(summarizeBuild(record(), many).ran).toHaveLength(300)
+  })
+
   it('counts what buildkitd counted where no step is numbered', () => {
     expect(summarizeBuild(record(), [vertex('local://context')]).steps).toEqual({total: 9, cached: 1})
   })

@@ -1,4 +1,4 @@
-import type {FailedStep, FinalState, StepCounts} from '@hearth/proto/common'
+import {type FailedStep, type FinalState, mostRanSteps, type StepCounts} from '@hearth/proto/common'
 import type {HistoryRecord, StatusPart, Timestamp, Vertex} from './control.ts'
 
 // What a build was, from buildkitd's own record and the replay of its progress. Pure.
@@ -10,13 +10,15 @@ export type BuildSummary = {
   readonly reason: string | null
   readonly steps: StepCounts
   readonly failedStep: FailedStep | null
+  /** Steps that were run and not taken from the cache, by name without their number, those that took longest first. */
+  readonly ran: readonly {readonly name: string; readonly ms: number}[]
   readonly startedAtMs: number
   readonly buildMs: number
   readonly exportMs: number
 }
 
 const cancelledCode = 1 // google.rpc.Code
-const numbered = /^\[(?:.+ )?(\d+)\/(\d+)\] /
+const numbered = /^\[(?:(.+) )?(\d+)\/(\d+)\] /
 const exporting = /^(?:\[[^\]]*\] )?exporting /
 
 /** The vertices as the replay leaves them: each said more than once, the last word counts, from the first start on. */
@@ -48,6 +50,7 @@ export const summarizeBuild = (record: HistoryRecord, vertices: readonly Vertex[
     reason: state === 'failed' ? (record.error?.message ?? null) : null,
     steps: countSteps(record, vertices),
     failedStep: state === 'failed' ? findFailedStep(record, vertices) : null,
+    ran: ranSteps(vertices),
     startedAtMs,
     buildMs: wholeMs - exportMs,
     exportMs,
@@ -69,6 +72,22 @@ const countSteps = (record: HistoryRecord, vertices: readonly Vertex[]): StepCou
   return {total: steps.length, cached: steps.filter(({cached}) => cached).length}
 }
 
+/** Numbers are left out: a line that is added to a Dockerfile changes those of all others. */
+const ranSteps = (vertices: readonly Vertex[]): BuildSummary['ran'] => {
+  const longest = new Map<string, number>()
+  for (const {name, cached, started, completed, error} of vertices) {
+    const [number, stage] = numbered.exec(name) ?? []
+    if (number === undefined || cached || error !== '' || !started || !completed) continue
+    const own = `${stage ?? ''} ${name.slice(number.length)}`
+    const ms = Math.max(0, (toMs(completed) ?? 0) - (toMs(started) ?? 0))
+    longest.set(own, Math.max(ms, longest.get(own) ?? 0))
+  }
+  return [...longest]
+    .map(([name, ms]) => ({name, ms}))
+    .sort((a, b) => b.ms - a.ms)
+    .slice(0, mostRanSteps)
+}
+
 const exportTime = (vertices: readonly Vertex[]): number => {
   const exports = vertices.filter(({name, started, completed}) => exporting.test(name) && started && completed)
   if (exports.length === 0) return 0
@@ -80,7 +99,7 @@ const exportTime = (vertices: readonly Vertex[]): number => {
 const findFailedStep = ({error}: HistoryRecord, vertices: readonly Vertex[]): FailedStep | null => {
   const failed = vertices.find((vertex) => vertex.error !== '' && !vertex.error.endsWith('context canceled'))
   if (!failed) return null
-  const [, number, of] = numbered.exec(failed.name) ?? []
+  const [, , number, of] = numbered.exec(failed.name) ?? []
   // the code itself is only in the record's details, which hold the whole build definition; upstream ends its text with it
   const exitCode = /exit code: (\d+)$/.exec(failed.error)?.[1] ?? /exit code: (\d+)$/.exec(error?.message ?? '')?.[1]
   return {

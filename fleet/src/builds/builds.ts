@@ -37,12 +37,15 @@ const viewOf = async (core: Core, tx: Tx, build: BuildRecord, by: Principal): Pr
   return {id, project: projectName, trust, state, reason, summary, createdBy, createdAt, endedAt, leases: views}
 }
 
+/** What a record of an earlier version lacks. */
+const unsettled = {settled: true}
+
 const leaseView = (lease: LeaseRecord, own: boolean, localHost: HostId | null): BuildLease => {
   const {architecture, state, host, hostName, waiting, warm, cache, outcome, reason} = lease
   const {steps, failedStep, exportMs, timingsMs, connection} = lease
   const place = {host: hostName, local: host !== null && host === localHost, waiting, warm}
   const end = {outcome, reason, steps, failedStep, exportMs, timingsMs}
-  return {architecture, state, ...place, cache, ...end, connection: own ? connection : null}
+  return {architecture, state, ...place, cache: {...unsettled, ...cache}, ...end, connection: own ? connection : null}
 }
 
 /** See `Fleet.watchBuild`. */

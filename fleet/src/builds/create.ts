@@ -107,7 +107,7 @@ const newLease = (
   createdAt: at,
   waiting: null,
   warm: false,
-  cache: {from: null, fromSealedAt: null, rolledBack: false, sealed: null, why: null, usedBytes: null},
+  cache: {from: null, fromSealedAt: null, rolledBack: false, sealed: null, settled: false, why: null, usedBytes: null},
   outcome: null,
   reason: null,
   steps: null,

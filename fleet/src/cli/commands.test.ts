@@ -151,7 +151,7 @@ describe('what people see', () => {
   })
 
   it('one build', async () => {
-    const cache = {...fakeLease().cache, from: 3, sealed: 4, usedBytes: 5e6}
+    const cache = {...fakeLease().cache, from: 3, sealed: 4, settled: true, usedBytes: 5e6}
     const lease = fakeLease({host: 'iron', outcome: 'succeeded', cache, timingsMs: {queue: 1, build: 1900}})
     const {out} = await run('builds show b-7', fakeBuild({state: 'succeeded', createdAt: Date.now(), leases: [lease]}))
     expect(out).toBe(
@@ -163,6 +163,9 @@ describe('what people see', () => {
         '    times: queue 1 ms, build 1.9 s',
       ].join('\n'),
     )
+    const warm = {...lease, cache: {...cache, sealed: null, settled: false}}
+    const {out: early} = await run('builds show b-7', fakeBuild({state: 'succeeded', leases: [warm]}))
+    expect(early).toMatch(/cache: from generation 3, 5\.0 MB, not sealed yet: its builder is still there$/m)
   })
 
   it('hosts', async () => {

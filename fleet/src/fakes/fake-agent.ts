@@ -105,11 +105,11 @@ export class FakeAgent {
   }
 
   /** The build ends so; what it wrote is in its copy. */
-  end(build: string, state: FinalState = 'succeeded') {
+  end(build: string, state: FinalState = 'succeeded', ran: Readonly<Record<string, number>> = {}) {
     const row = this.serving(build)
     if (!row) throw new Error(`${this.name} does not serve ${build}`)
     this.copies.set(row.wanted.copy, [...(this.copies.get(row.wanted.copy) ?? []), build])
-    this.#endLease(row, state, null)
+    this.#endLease(row, state, null, ran)
   }
 
   async report(fleet: Fleet) {
@@ -197,11 +197,12 @@ export class FakeAgent {
     row.released = {clean, reason, generation: seal}
   }
 
-  #endLease(row: Row, state: FinalState, reason: string | null) {
+  #endLease(row: Row, state: FinalState, reason: string | null, steps: Readonly<Record<string, number>> = {}) {
     if (!row.lease) return
     const {build, lease} = row.lease
     const counts = {steps: {total: 3, cached: 1}, failedStep: null, buildMs: 1000, exportMs: null}
-    row.outcomes.push({build, lease, state, reason, ...counts})
+    const ran = Object.entries(steps).map(([step, ms]) => ({step, ms}))
+    row.outcomes.push({build, lease, state, reason, ...counts, ran})
     row.lease = null
   }
 

@@ -7,6 +7,7 @@ import {transition} from '../builds/transition.ts'
 import type {Change} from '../change.ts'
 import {leaseWarmBuilder} from '../scheduler/grant.ts'
 import type {BuilderRecord, LeaseRecord} from '../store/records.ts'
+import {addRan} from '../volumes/promotion/judge.ts'
 import {noteLoss, releaseBuilder} from '../volumes/release.ts'
 import {loseGeneration} from '../volumes/volume.ts'
 import {terminateBuilder} from './builder.ts'
@@ -68,7 +69,7 @@ const takeOutcome = async (
   change: Change,
   lease: LeaseRecord,
   seen: ObservedBuilder,
-  {state, reason, steps, failedStep, buildMs, exportMs}: ObservedBuilder['outcomes'][number],
+  {state, reason, steps, failedStep, buildMs, exportMs, ran = []}: ObservedBuilder['outcomes'][number],
 ) => {
   if (lease.state === 'placed' && state === 'infrastructure') {
     const why = reason ?? 'its builder did not become ready'
@@ -77,7 +78,7 @@ const takeOutcome = async (
     return await loseLease(change, lease, why)
   }
   const build = buildMs === null ? {} : {build: buildMs}
-  await endLease(change, lease, 'outcome', {
+  const isNews = await endLease(change, lease, 'outcome', {
     outcome: state,
     reason: state === 'cancelled' ? (lease.cancel ?? reason) : reason,
     steps,
@@ -86,6 +87,8 @@ const takeOutcome = async (
     timingsMs: {...startTimings(lease, seen), ...build},
     cache: {...lease.cache, usedBytes: seen.usedBytes ?? lease.cache.usedBytes},
   })
+  const builder = await change.tx.builders.get(seen.builder)
+  if (isNews && builder && state === 'succeeded') await addRan(change, builder, ran)
 }
 
 /** Only the lease that started the builder waited for it. */

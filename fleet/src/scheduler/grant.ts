@@ -13,6 +13,7 @@ import type {
 } from '../store/records.ts'
 import {type CopyChoice, chooseCopy} from '../volumes/decide.ts'
 import {evictedWhy} from '../volumes/eviction/evict.ts'
+import {noteLease} from '../volumes/promotion/judge.ts'
 import {volumeOf} from '../volumes/volume.ts'
 import {queueTimer} from './queue-timer.ts'
 
@@ -24,9 +25,10 @@ export const leaseWarmBuilder = async (change: Change, lease: LeaseRecord, id: B
   if (!builder || builder.lease || builder.want !== 'ready') return
   if (builder.trust !== lease.trust || (builder.trust === 'untrusted' && builder.lastLease !== lease.id)) return
   const usedBytes = change.core.links.report(builder.host).builders.get(id)?.seen.usedBytes ?? null
-  const cache = {...builder.cache, rolledBack: false, sealed: null, why: null, usedBytes}
+  const cache = {...builder.cache, rolledBack: false, sealed: null, settled: false, why: null, usedBytes}
   const granted = {...builder, lease: lease.id, lastLease: lease.id, serves: lease.build}
   await change.putBuilder(granted)
+  await noteLease(change, granted, lease.id)
   await placeLease(change, lease, granted, {warm: true, cache, attempts: lease.attempts})
 }
 
@@ -54,9 +56,9 @@ export const grantBuilder = async (change: Change, lease: LeaseRecord, hostId: H
     volume,
     copy,
     cache,
-    fresh: choice.copy === null,
   })
   await change.putBuilder(builder)
+  await noteLease(change, builder, lease.id)
   const told = trust === 'trusted' ? {rollback: null, emptyWhy: null, evicted: null} : {}
   await tx.volumes.put({...volume, ...told, usedAt: change.at})
   await placeLease(change, lease, builder, {warm: false, cache, attempts: lease.attempts + 1})
@@ -65,7 +67,8 @@ export const grantBuilder = async (change: Change, lease: LeaseRecord, hostId: H
 /** One that has not ended. */
 const buildOn = async ({tx}: Change, {id, project, line}: VolumeRecord): Promise<BuildId | null> => {
   const builders = await tx.builders.list({project})
-  const busy = builders.find((each) => each.volume === id && each.line === line && each.lease !== null)
+  const ours = builders.filter((each) => each.volume === id && each.line === line && each.trust === 'trusted')
+  const busy = ours.find((each) => each.lease !== null)
   return busy?.serves ?? null
 }
 
@@ -109,11 +112,10 @@ type NewBuilder = {
   readonly volume: VolumeRecord
   readonly copy: CopyRecord
   readonly cache: LeaseCache
-  readonly fresh: boolean
 }
 
 const newBuilder = async (change: Change, made: NewBuilder): Promise<BuilderRecord> => {
-  const {id, lease, host, volume, copy, cache, fresh} = made
+  const {id, lease, host, volume, copy, cache} = made
   const {policy, random} = change.core
   const {project, projectName, architecture, trust} = lease
   return {
@@ -138,8 +140,10 @@ const newBuilder = async (change: Change, made: NewBuilder): Promise<BuilderReco
     reason: '',
     seal: trust === 'trusted' ? (`g-${random.name(12)}` as GenerationId) : null,
     line: volume.line,
-    headAtStart: volume.head,
-    freshCopy: fresh,
+    base: copy.from,
+    avoid: lease.avoid,
+    savesMs: 0,
+    freshCopy: copy.epoch === 1,
     cache: {from: cache.from, fromSealedAt: cache.fromSealedAt},
     served: 0,
     seen: false,
@@ -155,6 +159,7 @@ const cacheOf = ({rolledBack, why}: CopyChoice, from: GenerationRecord | null): 
   fromSealedAt: from?.sealedAt ?? null,
   rolledBack,
   sealed: null,
+  settled: false,
   why,
   usedBytes: from?.bytes ?? null,
 })

@@ -6,10 +6,11 @@ import {terminateBuilder} from '../hosts/builder.ts'
 import {advanceDrains} from '../hosts/drain.ts'
 import type {HostRecord, LeaseRecord} from '../store/records.ts'
 import {makeRoom} from '../volumes/eviction/evict.ts'
+import {aheadMs} from '../volumes/promotion/judge.ts'
 import {sweepVolumes} from '../volumes/sweep.ts'
 import {idleTimer} from './idle-timer.ts'
 import {schedule} from './schedule.ts'
-import {surplus} from './warm-decide.ts'
+import {surplus, type WarmBuilder} from './warm-decide.ts'
 
 /**
  * Looks at everything and does what has become due. Level-triggered: it may run at any time and any number of times; `change.dueAt`
@@ -77,10 +78,13 @@ const retireIdle = async (change: Change) => {
   const idle = all
     .filter((builder) => !links.isBusy(builder) && builder.want === 'ready' && links.isOnline(builder.host, change.now))
     .map((record) => ({record, idleMs: stopwatch.elapsedMs(idleTimer(record), change.now)}))
-  const warm = idle.map(({record: {id, volume}, idleMs}) => ({builder: id, volume, idleMs}))
-  const ending = new Set(surplus(warm, policy.warmPerVolume))
+  const warm: WarmBuilder[] = []
+  for (const {record, idleMs} of idle)
+    warm.push({builder: record.id, volume: record.volume, aheadMs: await aheadMs(change, record), idleMs})
+  const ending = new Map(surplus(warm, policy.warmPerVolume).map(({builder, reason}) => [builder, reason]))
   for (const {record, idleMs} of idle) {
-    if (ending.has(record.id)) await terminateBuilder(change, record, 'another builder of its cache stays warm')
+    const reason = ending.get(record.id)
+    if (reason !== undefined) await terminateBuilder(change, record, reason)
     else if (idleMs >= policy.warmIdleMs) await terminateBuilder(change, record, 'idle')
     else change.dueIn(policy.warmIdleMs - idleMs)
   }

@@ -78,8 +78,9 @@ export type LeaseRecord = Omit<BuildLease, 'host' | 'local' | 'state'> & {
 }
 
 /**
- * A builder that the fleet granted a copy, until its release was processed. `headAtStart` and `line` are those of its volume when
- * it was granted: only if both still hold does its seal become the head. `failed`: its copy is not to be trusted, however it ends.
+ * A builder that the fleet granted a copy, until its release was processed. `line` is that of its volume when it was granted: only if
+ * that still holds can its seal become the head. `base`: the generation that its cache comes from. `avoid`: generations on which no builder started for its first lease. `savesMs`: the
+ * time of the steps that it gained. `failed`: its copy is not to be trusted, however it ends.
  * `revision`: the first desired state that named it. `serves` is the build whose lease it serves or last served.
  */
 export type BuilderRecord = {
@@ -101,7 +102,9 @@ export type BuilderRecord = {
   readonly reason: string
   readonly seal: GenerationId | null
   readonly line: number
-  readonly headAtStart: GenerationId | null
+  readonly base?: GenerationId | null
+  readonly avoid?: readonly GenerationId[]
+  readonly savesMs?: number
   readonly freshCopy: boolean
   readonly cache: Pick<LeaseCache, 'from' | 'fromSealedAt'>
   readonly served: number
@@ -149,7 +152,7 @@ export type CopyRecord = {
   readonly goneRevision: Revision | null
 }
 
-/** `hosts` hold it; `seenOn` have reported it. A `deleting` one is to be gone, as for copies. */
+/** `hosts` hold it; `seenOn` have reported it. `build`: the last that wrote it. A `deleting` one is to be gone, as for copies. */
 export type GenerationRecord = {
   readonly id: GenerationId
   readonly volume: string
@@ -160,9 +163,22 @@ export type GenerationRecord = {
   readonly sealedAt: number
   readonly knownGood: boolean
   readonly fromCopy: CopyId
+  readonly build?: BuildId
   readonly bytes: number | null
   readonly state: 'kept' | 'deleting'
   readonly goneRevision: Revision | null
+}
+
+/**
+ * What a generation, or a builder on record, gained since `parent`: see volumes/promotion/decide.ts. `leases`: those that the builder
+ * served, the last ones of many.
+ */
+export type GainRecord = {
+  readonly id: GenerationId | BuilderId
+  readonly volume: string
+  readonly parent: GenerationId | null
+  readonly steps: Readonly<Record<string, number>>
+  readonly leases: readonly LeaseId[]
 }
 
 export type LogRecord = {

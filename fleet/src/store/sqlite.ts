@@ -12,7 +12,7 @@ import {
 } from './store.ts'
 
 /** Raised with each change of `indexes` or of a record that old rows don't have. */
-const schemaVersion = 1
+const schemaVersion = 2
 const names = Object.keys(indexes) as readonly TableName[]
 
 /**

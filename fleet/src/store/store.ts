@@ -3,6 +3,7 @@ import type {
   BuilderRecord,
   BuildRecord,
   CopyRecord,
+  GainRecord,
   GenerationRecord,
   HostRecord,
   LeaseRecord,
@@ -23,6 +24,7 @@ export type Records = {
   volumes: VolumeRecord
   copies: CopyRecord
   generations: GenerationRecord
+  gains: GainRecord
   logs: LogRecord
   audit: AuditRecord
   meta: MetaRecord
@@ -40,6 +42,7 @@ export const indexes = {
   volumes: ['project'],
   copies: ['volume', 'host', 'state'],
   generations: ['volume', 'state'],
+  gains: ['volume'],
   logs: ['build'],
   audit: [],
   meta: [],

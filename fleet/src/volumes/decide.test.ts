@@ -1,7 +1,7 @@
 import type {BuildId, CopyId, GenerationId, HostId} from '@hearth/proto/ids'
 import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
-import {type CopyInput, chooseCopy, decideSealed, generationsToDrop, type KnownGeneration} from './decide.ts'
+import {type CopyInput, chooseCopy, generationsToDrop, type KnownGeneration} from './decide.ts'
 
 const hostIds = ['h1', 'h2'] as HostId[]
 const mostly = fc.oneof({weight: 4, arbitrary: fc.constant(true)}, {weight: 1, arbitrary: fc.constant(false)})
@@ -79,19 +79,6 @@ describe('the copy for a new builder', () => {
       if (given.volume.head !== null && from !== given.volume.head) expect(rolledBack).toBe(true)
     })
   })
-})
-
-test('a seal becomes the head only if neither a reset, a deletion nor another build came between', () => {
-  const ids = fc.constantFrom(null, 'g1' as GenerationId, 'g2' as GenerationId)
-  const volume = fc.option(fc.record({line: fc.nat({max: 2}), head: ids, deleted: fc.boolean()}))
-  fc.assert(
-    fc.property(fc.record({line: fc.nat({max: 2}), headAtStart: ids}), volume, (builder, now) => {
-      const untouched = now !== null && !now.deleted && now.line === builder.line && now.head === builder.headAtStart
-      const verdict = decideSealed(builder, now)
-      expect(verdict.head).toBe(untouched)
-      if (!verdict.head) expect(verdict.why).not.toBe('')
-    }),
-  )
 })
 
 test('the head, what a copy is being made from, and enough known-good generations are never dropped', () => {

@@ -78,17 +78,6 @@ const reasonWithout = (
   return hosts.length > 0 ? `generation ${number} is on another host` : `generation ${number} is no longer on any host`
 }
 
-/** Whether a clean release may become the head: only if neither a reset nor another build moved it meanwhile. */
-export const decideSealed = (
-  builder: {readonly line: number; readonly headAtStart: GenerationId | null},
-  volume: {readonly line: number; readonly head: GenerationId | null; readonly deleted: boolean} | null,
-): {readonly head: true} | {readonly head: false; readonly why: string} => {
-  if (!volume || volume.deleted) return {head: false, why: 'the project was deleted during the build'}
-  if (volume.line !== builder.line) return {head: false, why: 'the cache was reset during the build'}
-  if (volume.head === builder.headAtStart) return {head: true}
-  return {head: false, why: 'the cache of another build became the head meanwhile'}
-}
-
 /** The generations to delete: all but the head and the newest known-good ones, and those from which a copy is being made. */
 export const generationsToDrop = (
   head: GenerationId | null,

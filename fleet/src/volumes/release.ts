@@ -2,7 +2,7 @@ import type {TimingsMs} from '@hearth/proto/common'
 import type {Released} from '@hearth/proto/observed'
 import type {Change} from '../change.ts'
 import type {BuilderRecord, CopyRecord, GenerationRecord, VolumeRecord} from '../store/records.ts'
-import {decideSealed} from './decide.ts'
+import {judge, pruneGains, sealGain} from './promotion/judge.ts'
 import {abandonCopy, condemnCopy, condemnGeneration} from './volume.ts'
 
 /** `timingsMs`: the spans of the builder, of which the late ones are added to the last build that it served. */
@@ -24,16 +24,26 @@ export const releaseBuilder = async (change: Change, builder: BuilderRecord, rel
     : {sealed: null, why: 'its copy is not on record'}
   const volume = await change.tx.volumes.get(builder.volume)
   if (volume) await change.tx.volumes.put({...volume, usedAt: change.at})
-  const lease = await change.tx.leases.get(builder.lastLease)
-  if (!lease) return
-  const {stop, detach, seal} = timingsMs
-  const late = Object.fromEntries(Object.entries({stop, detach, seal}).filter(([, ms]) => ms !== undefined))
-  const cache =
-    lease.builder === id ? {...lease.cache, sealed: fate.sealed, why: fate.why ?? lease.cache.why} : lease.cache
-  await change.putLease({...lease, cache, timingsMs: {...lease.timingsMs, ...(lease.builder === id ? late : {})}})
+  await tellLeases(change, builder, fate, timingsMs)
+  await change.tx.gains.delete(id)
+  await pruneGains(change, builder.volume)
 }
 
 type Fate = {readonly sealed: number | null; readonly why: string | null}
+
+/** All builds that wrote a cache are told what became of it. */
+const tellLeases = async (change: Change, {id, lastLease}: BuilderRecord, fate: Fate, timingsMs: TimingsMs) => {
+  const {stop, detach, seal} = timingsMs
+  const late = Object.fromEntries(Object.entries({stop, detach, seal}).filter(([, ms]) => ms !== undefined))
+  const served = (await change.tx.gains.get(id))?.leases ?? []
+  for (const leaseId of new Set([...served, lastLease])) {
+    const lease = await change.tx.leases.get(leaseId)
+    if (lease?.builder !== id) continue
+    const cache = {...lease.cache, sealed: fate.sealed, why: fate.why ?? lease.cache.why, settled: true}
+    const timings = leaseId === lastLease ? {...lease.timingsMs, ...late} : lease.timingsMs
+    await change.putLease({...lease, cache, timingsMs: timings})
+  }
+}
 
 const settleCopy = async (
   change: Change,
@@ -88,6 +98,7 @@ const generationOf = ({at, core}: Change, {builder, copy, volume, seal}: Sealing
   sealedAt: at,
   knownGood: true,
   fromCopy: copy.id,
+  build: builder.serves,
   bytes: core.links.report(builder.host).builders.get(builder.id)?.seen.usedBytes ?? null,
   state: 'kept',
   goneRevision: null,
@@ -96,13 +107,14 @@ const generationOf = ({at, core}: Change, {builder, copy, volume, seal}: Sealing
 const sealCopy = async (change: Change, sealing: Sealing): Promise<Fate> => {
   const {builder, copy, volume, seal} = sealing
   const generation = generationOf(change, sealing)
-  const verdict = decideSealed(builder, volume)
+  const verdict = await judge(change, builder)
   if (!verdict.head || !volume) {
     await condemnGeneration(change, generation)
     await condemnCopy(change, copy)
     return {sealed: null, why: verdict.head ? null : verdict.why}
   }
   await change.putGeneration(generation)
+  await sealGain(change, builder, seal)
   await change.putCopy({...copy, state: 'free', from: seal})
   await change.tx.volumes.put({...volume, head: seal, next: generation.number + 1})
   const {number} = generation

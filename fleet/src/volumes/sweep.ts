@@ -3,6 +3,7 @@ import type {Change} from '../change.ts'
 import {pressureOf} from '../hosts/disk.ts'
 import type {CopyRecord, GenerationRecord, VolumeRecord} from '../store/records.ts'
 import {generationsToDrop} from './decide.ts'
+import {pruneGains} from './promotion/judge.ts'
 import {condemnCopy, condemnGeneration} from './volume.ts'
 
 /** Deletes what no build will start from any more. */
@@ -42,6 +43,7 @@ const sweepVolume = async (
   const keep = head ? core.policy.keepGenerations : 0
   const drop = generationsToDrop(head, generations, inUse, keep)
   for (const generation of generations) if (drop.includes(generation.id)) await condemnGeneration(change, generation)
+  if (drop.length > 0) await pruneGains(change, volume.id)
   if (!volume.deleted || copies.length > 0) return
   if ((await tx.generations.count({volume: volume.id})) === 0) await tx.volumes.delete(volume.id)
 }

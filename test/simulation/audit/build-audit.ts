@@ -79,7 +79,11 @@ export class BuildAudit {
           this.#claim(ended === outcome, 'I2', 'an outcome is what the builder of the lease has on record')
         else if (isUnasked) {
           this.#claim(ended === null || ended === 'cancelled' || isOld, 'I2', 'a build that ended keeps its ending')
-          const runs = [...this.#active.values()].some((each) => each.build === build && each.builder === builder)
+          const saidDoneAt = this.#finishedAt.get(build) ?? Infinity // what it begins after that is its own fault
+          const runs = [...this.#active].some(
+            ([ref, each]) =>
+              each.build === build && each.builder === builder && (this.#began.get(ref) ?? 0) < saidDoneAt,
+          )
           this.#claim(!runs, 'I2', 'no client is gone whose build runs')
         }
       },

@@ -8,6 +8,8 @@ export class SecretAudit {
   readonly #claim: Claim
   readonly #certifiedAt = new Map<string, number>()
   readonly #open = new Map<string, number>()
+  /** Who was connected when the next build was certified. */
+  readonly #leaving = new Map<string, Set<string>>()
   readonly #clients = new Map<string, string>()
   readonly #builders = new Map<string, string>()
   readonly #ended: Ended[] = []
@@ -29,8 +31,8 @@ export class SecretAudit {
       certified: ({builder, publicKey}, {at}) => {
         this.#look(at)
         const others = [...this.#open.keys()].filter((key) => key.startsWith(`${builder} `))
-        const isFree = others.every((key) => key === `${builder} ${publicKey}`)
-        this.#claim(isFree, 'I7', 'nobody is connected to a builder that is given to the next build')
+        // its connections are being closed; they must be before the next client has its certificate
+        this.#leaving.set(builder, new Set(others.filter((key) => key !== `${builder} ${publicKey}`)))
         this.#certifiedAt.set(`${builder} ${publicKey}`, at)
       },
       connected: ({builder, publicKey}, {at, place}) => {
@@ -38,11 +40,14 @@ export class SecretAudit {
         // TLS goes by the clock on the wall: one that was set back makes a certificate valid again
         const isExcused = this.#jumps.some((jump) => jump.place === place && jump.at >= certifiedAt)
         this.#claim(isExcused || at - certifiedAt <= validMs, 'I7', 'a certificate opens nothing after a minute')
+        const isFree = [...(this.#leaving.get(builder) ?? [])].every((key) => key === `${builder} ${publicKey}`)
+        this.#claim(isFree, 'I7', 'nobody is connected to a builder that is given to the next build')
         this.#open.set(`${builder} ${publicKey}`, at)
       },
       disconnected: ({builder, publicKey}, {at}) => {
         this.#look(at)
         this.#open.delete(`${builder} ${publicKey}`)
+        this.#leaving.get(builder)?.delete(`${builder} ${publicKey}`)
       },
     },
     fleet: {

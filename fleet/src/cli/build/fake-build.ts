@@ -9,7 +9,7 @@ export const fakeLease = (more: Partial<BuildLease> = {}): BuildLease => ({
   local: false,
   waiting: null,
   warm: false,
-  cache: {from: null, fromSealedAt: null, rolledBack: false, sealed: null, why: null, usedBytes: null},
+  cache: {from: null, fromSealedAt: null, rolledBack: false, sealed: null, settled: false, why: null, usedBytes: null},
   outcome: null,
   reason: null,
   steps: null,

@@ -63,15 +63,16 @@ const leaseLines = (lease: BuildLease): readonly string[] => {
   return [
     `  ${lease.architecture} on ${lease.host ?? 'no host yet'}: ${lease.outcome ?? lease.state}${steps}`,
     ...(lease.waiting ? [`    waits: ${lease.waiting.why}`] : []),
-    `    cache: ${cacheText(lease.cache)}`,
+    `    cache: ${cacheText(lease)}`,
     ...(times.length > 0 ? [`    times: ${times.join(', ')}`] : []),
   ]
 }
 
-const cacheText = ({from, rolledBack, sealed, usedBytes, why}: BuildLease['cache']): string =>
+const cacheText = ({cache: {from, rolledBack, sealed, settled, usedBytes, why}, outcome, host}: BuildLease): string =>
   [
     from === null ? 'started empty' : `${rolledBack ? 'rolled back to' : 'from'} generation ${from}`,
     ...(usedBytes === null ? [] : [formatBytes(usedBytes)]),
     ...(sealed === null ? [] : [`sealed as ${sealed}`]),
     ...(why === null ? [] : [why]),
+    ...(settled || outcome === null || host === null ? [] : ['not sealed yet: its builder is still there']),
   ].join(', ')
