@@ -9,6 +9,8 @@ const agent = new Agent({keepAlive: true})
 export type Client = {
   /** Milliseconds from the request for a builder to its first answer over mutual TLS. Ends the build. */
   acquire(project: string): Promise<number>
+  /** The same, but the build goes on until `finish`. */
+  readonly hold: (project: string) => Promise<{readonly tookMs: number; readonly finish: () => Promise<void>}>
   /** Waits until all builders are warm: the last build's traces are put away. */
   untilWarm(): Promise<void>
   /** Waits until no builder is left on any host. */
@@ -31,17 +33,25 @@ export const makeClient = (url: string, token: string): Client => {
     for await (const chunk of await send(method, path, body)) text += String(chunk)
     return JSON.parse(text) as T
   }
-  return {
-    acquire: async (project) => {
-      const began = performance.now()
-      const wanted = {key: randomUUID(), project, createProject: true, architectures: ['amd64'], publicKey: spki}
-      const response = await send('POST', '/v1/builds', wanted, 'application/x-ndjson')
-      const {id, connection} = await firstReady(response)
-      await handshake(connection, keyPem)
-      const tookMs = performance.now() - began
+  const hold: Client['hold'] = async (project) => {
+    const began = performance.now()
+    const wanted = {key: randomUUID(), project, createProject: true, architectures: ['amd64'], publicKey: spki}
+    const response = await send('POST', '/v1/builds', wanted, 'application/x-ndjson')
+    const {id, connection} = await firstReady(response)
+    await handshake(connection, keyPem)
+    const tookMs = performance.now() - began
+    const finish = async () => {
       await json('POST', `/v1/builds/${id}/finish`, {})
       for (let build = await json<Build>('GET', `/v1/builds/${id}`); build.endedAt === null; )
         build = await json<Build>('GET', `/v1/builds/${id}`)
+    }
+    return {tookMs, finish}
+  }
+  return {
+    hold,
+    acquire: async (project) => {
+      const {tookMs, finish} = await hold(project)
+      await finish()
       return tookMs
     },
     untilWarm: async () => {

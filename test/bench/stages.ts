@@ -1,6 +1,7 @@
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {Bare} from './bare.ts'
+import {concurrent} from './concurrent.ts'
 import type {Benchmark, Budget} from './harness.ts'
 import {cpuPercent, findProcess, residentMegabytes} from './idle.ts'
 import {makeOurs, type Ours} from './ours.ts'
@@ -31,6 +32,7 @@ const floor = 'bare losetup + mount + buildkitd to its first answer'
 export const stages = (place: Place): readonly Stage[] => [
   detached(place),
   warm(place),
+  concurrent(place),
   idleUp(place),
   idleApart(place),
 ]
