@@ -1,0 +1,66 @@
+import type {CephCredentials} from '@hearth/proto/ceph-credentials'
+import type {CopyId} from '@hearth/proto/ids'
+import {CopyMissingError} from '@hearth/proto/volume-errors'
+import {errno} from './asked.ts'
+import {type Cluster, unless} from './cluster.ts'
+import type {Looks} from './image.ts'
+import type {CephSettings} from './settings.ts'
+
+// Each copy has a key of its own. It can write in the copy's namespace and read in those of its ancestors, whose objects a clone shares;
+// `mon 'allow r'` lets it neither break a lock nor shut another client out. The secret lives in Ceph only.
+
+const userOf = (copy: CopyId): string => `hearth-copy-${copy}`
+
+/** What the host's key for a copy may do on the OSDs. The fleet's own key can make no other caps than of this form (docs/ceph.md). */
+export const osdCaps = (pool: string, copy: CopyId, ancestors: readonly CopyId[]): string =>
+  [
+    `profile rbd pool=${pool} namespace=${copy}`,
+    ...ancestors.map((ancestor) => `profile rbd-read-only pool=${pool} namespace=${ancestor}`),
+  ].join(', ')
+
+type Deps = {readonly cluster: Cluster; readonly looks: Looks; readonly settings: CephSettings}
+
+/** Nearest first. */
+export const ancestorsOf = async (copy: CopyId, {looks}: Deps, signal: AbortSignal): Promise<readonly CopyId[]> => {
+  const found = await looks.parent(copy, signal)
+  if (!found) throw new CopyMissingError(missingText(copy))
+  return found.parent === null ? [] : [found.parent, ...(await ancestorsOf(found.parent, {looks} as Deps, signal))]
+}
+
+const missingText = (copy: CopyId): string =>
+  `copy ${copy} is not in Ceph: it was deleted, by Hearth or behind its back. The next build starts on another copy`
+
+/**
+ * What a host needs to attach the copy. Makes the key if there is none; asked again, it is the same key. Throws `CopyMissingError` for
+ * a copy that is not whole or is being deleted.
+ */
+export const credentials = async (copy: CopyId, deps: Deps, signal: AbortSignal): Promise<CephCredentials> => {
+  const {looks, settings} = deps
+  const [marks, ancestors] = await Promise.all([looks.marks(copy, signal), ancestorsOf(copy, deps, signal)])
+  if (!marks?.made || marks.deleted) throw new CopyMissingError(missingText(copy))
+  const caps = osdCaps(settings.pool, copy, ancestors)
+  let key = await makeKey(copy, caps, deps, signal)
+  if (key === null) {
+    await revoke(copy, deps, signal) // its ancestors are others now: they were flattened away
+    key = await makeKey(copy, caps, deps, signal)
+  }
+  if (key === null) throw new Error(`the key of copy ${copy} changes under our hands: is another fleet at work on it?`)
+  return {monitors: [...settings.monitors], pool: settings.pool, namespace: copy, image: copy, user: userOf(copy), key}
+}
+
+/** Null if there is one already, with other caps. */
+const makeKey = async (copy: CopyId, caps: string, {cluster}: Deps, signal: AbortSignal): Promise<string | null> => {
+  const command = ['auth', 'get-or-create', `client.${userOf(copy)}`, 'mon', 'allow r', 'osd', caps]
+  const asked = {what: `the key of copy ${copy} can't be made`, expected: [errno.invalid]}
+  const said = await unless([errno.invalid], cluster.ceph(command, asked, signal))
+  if (said === null) return null
+  const [, key] = /^\s*key = (\S+)$/m.exec(said) ?? []
+  if (!key) throw new Error(`Ceph gave no key for copy ${copy}`)
+  return key
+}
+
+/** From now on nobody new can open the copy. Who has it open keeps it: that is what a fence is for. Idempotent. */
+export const revoke = async (copy: CopyId, {cluster}: Pick<Deps, 'cluster'>, signal: AbortSignal): Promise<void> => {
+  const asked = {what: `the key of copy ${copy} can't be revoked`}
+  await cluster.ceph(['auth', 'rm', `client.${userOf(copy)}`], asked, signal)
+}

@@ -1,0 +1,81 @@
+import type {CopyId, GenerationId} from '@hearth/proto/ids'
+import {VolumeBusyError} from '@hearth/proto/volume-errors'
+import {errno} from './asked.ts'
+import {unless} from './cluster.ts'
+import {imageOf} from './image.ts'
+import {ancestorsOf} from './keys.ts'
+import type {FoundCopy} from './orphans-decide.ts'
+import type {World} from './store.ts'
+
+// What keeps volumes in shape, off everybody's way: only for copies that no builder has. All of it may be killed and repeated.
+
+/** Copies all that the copy still reads from its ancestors, which may go then. A copy that is no clone is left as it is. */
+export const flatten = async (copy: CopyId, world: World, signal: AbortSignal): Promise<void> => {
+  const what = `copy ${copy} can't be flattened`
+  await requireUnused(copy, what, world, signal)
+  const found = await world.looks.parent(copy, signal)
+  if (!found?.parent) return
+  await write(['flatten', '--no-progress', imageOf(copy, world.settings)], what, world, signal)
+}
+
+/** Gives back to the pool what holds only zeros. */
+export const sparsify = async (copy: CopyId, world: World, signal: AbortSignal): Promise<void> => {
+  const what = `copy ${copy} can't give back what it does not need`
+  await requireUnused(copy, what, world, signal)
+  await write(['sparsify', '--no-progress', imageOf(copy, world.settings)], what, world, signal)
+}
+
+/** Makes it that large, or leaves it if it is already; it never shrinks. What is in it learns of that when it is mounted. */
+export const grow = async (copy: CopyId, sizeBytes: number, world: World, signal: AbortSignal): Promise<void> => {
+  const what = `copy ${copy} can't be made larger`
+  await requireUnused(copy, what, world, signal)
+  const size = `${Math.ceil(sizeBytes / 1024 ** 2)}M`
+  await write(['resize', '--no-progress', '--size', size, imageOf(copy, world.settings)], what, world, signal)
+}
+
+/** Without `--allow-shrink`, `resize` says EINVAL for what is as large already. */
+const write = async (
+  command: readonly string[],
+  what: string,
+  {cluster}: World,
+  signal: AbortSignal,
+): Promise<void> => {
+  const expected = [errno.invalid, errno.readOnly]
+  if ((await unless([errno.readOnly], runUnlessDone(command, what, expected, cluster, signal))) === null)
+    throw new VolumeBusyError(`${what}: a client holds its lock. Detach it, or have it fenced if it is gone`)
+}
+const runUnlessDone = async (
+  command: readonly string[],
+  what: string,
+  expected: readonly number[],
+  cluster: World['cluster'],
+  signal: AbortSignal,
+): Promise<true> => {
+  await unless([errno.invalid], cluster.rbd(command, {what, expected, long: true}, signal))
+  return true
+}
+
+const requireUnused = async (copy: CopyId, what: string, {looks}: World, signal: AbortSignal): Promise<void> => {
+  const clients = await looks.watchers(copy, signal)
+  if (clients?.length)
+    throw new VolumeBusyError(`${what}: it is attached by ${clients.map(({address}) => address).join(', ')}`)
+}
+
+/** For `decideOrphans` and `decideFlatten`. */
+export const inspect = async (
+  world: World,
+  signal: AbortSignal,
+): Promise<readonly (FoundCopy & {readonly ancestors: readonly CopyId[]})[]> => {
+  const {looks} = world
+  const found = []
+  for (const copy of await looks.namespaces(signal)) {
+    const marks = await looks.marks(copy, signal)
+    const snapshots = marks && (await looks.snapshots(copy, signal))
+    if (!marks || !snapshots) continue // half-made, or just gone
+    const generations = snapshots
+      .filter(({namespace}) => namespace.type === 'user')
+      .map(({name}) => name as GenerationId)
+    found.push({copy, ...marks, generations, ancestors: await ancestorsOf(copy, world, signal)})
+  }
+  return found
+}

@@ -1,0 +1,151 @@
+import {randomUUID} from 'node:crypto'
+import type {CopyId, GenerationId} from '@hearth/proto/ids'
+import {afterAll, beforeAll, describe, expect, test} from 'vitest'
+import {unprivileged} from '../support/privileged.ts'
+import {contentOf, desired, type FleetRig, makeFleetRig, signal, sizeBytes, writeOnce} from './fleet-rig.ts'
+
+describe.skipIf(unprivileged())('the store on a real Ceph', () => {
+  let rig: FleetRig
+  beforeAll(async () => {
+    rig = await makeFleetRig()
+  })
+  afterAll(async () => await rig.close())
+  const namespaces = async () =>
+    (JSON.parse(await rig.ceph.rbd('namespace', 'ls', rig.ceph.pool, '--format', 'json')) as {name: string}[]).map(
+      ({name}) => name,
+    )
+  const userExists = async (copy: CopyId) =>
+    (await rig.ceph.ceph('auth', 'ls')).includes(`client.hearth-copy-${copy}\n`)
+
+  test('a copy has a namespace, an image of explicit features and size, and nothing of it is left after it was deleted', async () => {
+    const copy = await rig.newCopy()
+    await rig.store.credentials(copy, signal)
+    const spec = `${rig.ceph.pool}/${copy}/${copy}`
+    expect(JSON.parse(await rig.ceph.rbd('info', '--format', 'json', spec))).toMatchObject({
+      size: sizeBytes,
+      features: ['layering', 'exclusive-lock', 'object-map', 'fast-diff', 'deep-flatten'],
+    })
+    expect(await userExists(copy)).toBe(true)
+    await rig.store.deleteCopy(copy, signal)
+    expect(await namespaces()).not.toContain(copy)
+    expect(await userExists(copy)).toBe(false)
+  })
+
+  test('a clone of a clone reads all that its ancestors hold, with a key that opens only these', async () => {
+    const root = await rig.newCopy()
+    const first = await rig.newGeneration(root)
+    const middle = await rig.newCopy(first)
+    const second = await rig.newGeneration(middle)
+    const leaf = await rig.newCopy(second)
+    expect(await contentOf(rig.ceph, `${leaf}/${leaf}`)).toBe(
+      await contentOf(rig.ceph, `${middle}/${middle}@${second}`),
+    )
+    const {user} = await rig.store.credentials(leaf, signal)
+    const [{caps}] = JSON.parse(await rig.ceph.ceph('auth', 'get', `client.${user}`, '--format', 'json'))
+    expect(caps).toEqual({
+      mon: 'allow r',
+      osd: [
+        `profile rbd pool=caches namespace=${leaf}`,
+        `profile rbd-read-only pool=caches namespace=${middle}`,
+        `profile rbd-read-only pool=caches namespace=${root}`,
+      ].join(', '),
+    })
+  })
+
+  test('a deleted origin stays for as long as a generation or a clone needs it, and goes with the last of them', async () => {
+    const origin = await rig.newCopy()
+    const generation = await rig.newGeneration(origin)
+    const clone = await rig.newCopy(generation)
+    const content = await contentOf(rig.ceph, `${clone}/${clone}`)
+    await rig.store.deleteCopy(origin, signal)
+    await rig.store.deleteGeneration(generation, signal)
+    expect(await namespaces()).toContain(origin)
+    const {copies, generations} = await rig.store.usage(signal)
+    expect(copies.map(({copy}) => copy)).not.toContain(origin)
+    expect(generations.map((each) => each.generation)).not.toContain(generation)
+    expect(await contentOf(rig.ceph, `${clone}/${clone}`)).toBe(content)
+    await rig.store.flatten(clone, signal)
+    expect(await contentOf(rig.ceph, `${clone}/${clone}`)).toBe(content)
+    await rig.store.sweep(signal)
+    expect(await namespaces()).not.toContain(origin)
+  })
+
+  test('a copy that was flattened gets a key for its own namespace only, also if it had another', async () => {
+    const origin = await rig.newCopy()
+    const clone = await rig.newCopy(await rig.newGeneration(origin))
+    const before = await rig.store.credentials(clone, signal)
+    expect(await rig.store.credentials(clone, signal)).toEqual(before)
+    await rig.store.flatten(clone, signal)
+    await rig.store.flatten(clone, signal)
+    const after = await rig.store.credentials(clone, signal)
+    expect(after.key).not.toBe(before.key)
+    const [{caps}] = JSON.parse(await rig.ceph.ceph('auth', 'get', `client.${after.user}`, '--format', 'json'))
+    expect(caps.osd).toBe(`profile rbd pool=caches namespace=${clone}`)
+  })
+
+  test('a copy grows and never shrinks, and what it does not need is given back', async () => {
+    const copy = await rig.newCopy()
+    await rig.store.grow(copy, 2 * sizeBytes, signal)
+    for (const _ of ['again']) await rig.store.grow(copy, 2 * sizeBytes, signal)
+    await rig.store.grow(copy, sizeBytes, signal)
+    const info = await rig.ceph.rbd('info', '--format', 'json', `${rig.ceph.pool}/${copy}/${copy}`)
+    expect(JSON.parse(info)).toMatchObject({size: 2 * sizeBytes})
+    const zeros = ['--io-type', 'write', '--io-size', '4M', '--io-total', '8M', '--io-threads', '1']
+    await rig.ceph.rbd('bench', ...zeros, `${rig.ceph.pool}/${copy}/${copy}`)
+    const usedBytes = async () =>
+      (await rig.store.usage(signal)).copies.find((each) => each.copy === copy)?.usedBytes ?? 0
+    expect(await usedBytes()).toBe(8 * 1024 ** 2)
+    const content = await contentOf(rig.ceph, `${copy}/${copy}`)
+    await rig.store.sparsify(copy, signal)
+    expect(await contentOf(rig.ceph, `${copy}/${copy}`)).toBe(content)
+  })
+
+  test('orphans are seen and removed; what another fleet made in the pool is not', async () => {
+    const foreign = rig.open({settings: {...rig.settings, owner: 'fleet-2'}}).store
+    const theirs = randomUUID() as CopyId
+    await foreign.create(desired(theirs, null), signal)
+    const orphan = await rig.newCopy()
+    const generation = await rig.newGeneration(orphan)
+    const seen = await rig.store.inspect(signal)
+    expect(seen.find(({copy}) => copy === orphan)).toMatchObject({
+      made: true,
+      deleted: false,
+      generations: [generation],
+    })
+    expect(seen.find(({copy}) => copy === theirs)).toMatchObject({made: false, foreign: true})
+    await rig.store.deleteOrphan({copy: orphan, generation}, signal)
+    await rig.store.deleteCopy(orphan, signal)
+    await rig.store.sweep(signal)
+    expect(await namespaces()).not.toContain(orphan)
+    expect(await namespaces()).toContain(theirs)
+  })
+
+  test('an image with data that Hearth did not make is left alone, and said to be there', async () => {
+    const copy = randomUUID() as CopyId
+    await rig.ceph.rbd('namespace', 'create', `${rig.ceph.pool}/${copy}`)
+    await rig.ceph.rbd('create', '--size', '1G', `${rig.ceph.pool}/${copy}/${copy}`)
+    await writeOnce(rig.ceph, copy)
+    await expect(rig.store.create(desired(copy, null), signal)).rejects.toMatchObject({
+      name: 'VolumeContentError',
+      message: expect.stringContaining(`${rig.ceph.pool}/${copy}/${copy}`),
+    })
+    await expect(rig.store.sweep(signal)).rejects.toMatchObject({name: 'VolumeContentError'})
+    await rig.ceph.rbd('rm', '--no-progress', `${rig.ceph.pool}/${copy}/${copy}`)
+    await rig.store.sweep(signal)
+    expect(await namespaces()).not.toContain(copy)
+  })
+
+  test('what was deleted behind our back is said to be missing, or is success', async () => {
+    const copy = await rig.newCopy()
+    const generation = await rig.newGeneration(copy)
+    await rig.ceph.rbd('snap', 'rm', '--no-progress', `${rig.ceph.pool}/${copy}/${copy}@${generation}`)
+    const clone = rig.store.create(desired(randomUUID() as CopyId, generation), signal)
+    await expect(clone).rejects.toMatchObject({name: 'GenerationMissingError'})
+    await rig.store.deleteGeneration(generation, signal)
+    await rig.ceph.rbd('rm', '--no-progress', `${rig.ceph.pool}/${copy}/${copy}`)
+    await expect(rig.store.credentials(copy, signal)).rejects.toMatchObject({name: 'CopyMissingError'})
+    await expect(rig.store.seal(copy, 'g-x' as GenerationId, signal)).rejects.toMatchObject({name: 'CopyMissingError'})
+    await rig.store.deleteCopy(copy, signal)
+    expect(await namespaces()).not.toContain(copy)
+  })
+})
