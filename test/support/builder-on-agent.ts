@@ -16,6 +16,8 @@ export type LaunchOptions = {
   readonly maxUsedSpaceBytes?: number
   /** Go on with this one's copy. */
   readonly copyOf?: BuilderOnAgent
+  /** A clone of this generation, with the file system of the copy in which its line began. */
+  readonly cloneOf?: {readonly generation: GenerationId; readonly filesystem: CopyId}
 }
 
 const gibibyte = 1024 ** 3
@@ -142,12 +144,12 @@ export class BuilderOnAgent {
   }
 }
 
-const copyOf = (copy: CopyId, {sizeBytes = 4 * gibibyte}: LaunchOptions): DesiredCopy => ({
+const copyOf = (copy: CopyId, {sizeBytes = 4 * gibibyte, cloneOf}: LaunchOptions): DesiredCopy => ({
   copy,
   project: 'p-1' as ProjectId,
   architecture: 'amd64',
-  from: null,
-  filesystem: copy,
+  from: cloneOf?.generation ?? null,
+  filesystem: cloneOf?.filesystem ?? copy,
   sizeBytes,
   want: 'present',
 })
