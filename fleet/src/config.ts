@@ -17,6 +17,7 @@ const PolicyConfig = Type.Object({
   offlineAfter: Type.Optional(Duration),
   lostAfter: Type.Optional(Duration),
   warmIdle: Type.Optional(Duration),
+  checkpointAfter: Type.Optional(Duration),
   localWait: Type.Optional(Duration),
   clientLostAfter: Type.Optional(Duration),
   keepAbandoned: Type.Optional(Duration),

@@ -71,6 +71,7 @@ export type FleetEvent =
   | {readonly type: 'copyAbandoned'; readonly copy: CopyId; readonly epoch: Epoch; readonly why: string}
   | {readonly type: 'copyCondemned'; readonly copy: CopyId}
   | {readonly type: 'copyDeleted'; readonly copy: CopyId}
+  | {readonly type: 'checkpointWanted'; readonly builder: BuilderId; readonly generation: GenerationId}
   | {readonly type: 'builderTerminated'; readonly builder: BuilderId; readonly host: HostId; readonly reason: string}
   | {
       readonly type: 'builderReleased'

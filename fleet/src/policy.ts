@@ -10,6 +10,8 @@ export type Policy = {
   readonly warmIdleMs: number
   /** How many unused builders of one cache volume may stay warm: after concurrent builds the others end at once. */
   readonly warmPerVolume: number
+  /** How long a builder has served nobody before a checkpoint is made of it; 0: none is. */
+  readonly checkpointAfterMs: number
   /** How long a build waits for the host that holds its cache, before it starts cold elsewhere. */
   readonly localWaitMs: number
   readonly clientLostAfterMs: number
@@ -52,6 +54,7 @@ export const defaultPolicy: Policy = {
   offlineAfterMs: 15 * secondMs,
   lostAfterMs: 60 * secondMs,
   warmIdleMs: 10 * minuteMs,
+  checkpointAfterMs: 5 * secondMs,
   warmPerVolume: 1,
   localWaitMs: 30 * secondMs,
   clientLostAfterMs: 30 * secondMs,

@@ -40,6 +40,7 @@ export type CreateBuild = Static<typeof CreateBuild>
 export const LeaseCache = Type.Object({
   from: nullable(Type.Integer({minimum: 1})),
   fromSealedAt: nullable(TimeMs),
+  fromCheckpoint: Type.Optional(Type.Boolean()),
   rolledBack: Type.Boolean(),
   sealed: nullable(Type.Integer({minimum: 1})),
   settled: Type.Boolean(),

@@ -128,6 +128,7 @@ const lease = {
   cache: {
     from: 41,
     fromSealedAt: 4,
+    fromCheckpoint: true,
     rolledBack: true,
     sealed: 42,
     settled: true,

@@ -67,7 +67,7 @@ describe.skipIf(unprivileged())('a full disk', () => {
 
     const again = await build(small, 'web')
     expect(again.stderr).toMatch(
-      /^web · \S+ · this host · cache rolled back to 1, because .*the disk of its host is full/m,
+      /^web · \S+ · this host · cache rolled back to generation 1, because .*the disk of its host is full/m,
     )
     expect(again.stderr).toMatch(/ · 3 of 3 steps cached · /)
     expect(again.code).toBe(0)

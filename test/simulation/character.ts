@@ -41,6 +41,7 @@ export const characterOf = (chance: Chance): Character => {
       ...defaultPolicy,
       buildsCreateProjects: true,
       warmIdleMs: chance.pick([0, 5_000, 20_000, 60_000]) ?? 0,
+      checkpointAfterMs: chance.pick([0, 1_000, 5_000]) ?? 0,
       localWaitMs: chance.pick([1_000, 30_000]) ?? 0,
       keepAbandonedMs: 30_000,
       drainDeadlineMs: 30_000,

@@ -153,6 +153,12 @@ const strikes = {
       builders.trouble = noTrouble
     })
   }),
+  checkpointsAreTorn: onHost(({disk}, {chance, later}) => {
+    disk.tearsCheckpoints = true
+    later(chance.skewed(1_000, 60_000), () => {
+      disk.tearsCheckpoints = false
+    })
+  }),
   /** An operator is busy for a while. */
   operatorActs: (victims) => {
     for (let count = victims.chance.between(1, 6); count > 0; count--) {

@@ -174,10 +174,12 @@ export class HostPlace {
   noteRemains(): void {
     const {copies, generations, parts} = this.disk
     const attached = [...copies].flatMap(([copy, {attachment}]) => (attachment ? [copy] : []))
+    const frozen = [...copies].flatMap(([copy, {freeze}]) => (freeze ? [copy] : []))
     const builders = [...this.builders.all.keys()]
     const there = {
       builders,
       attached,
+      frozen,
       parts: [...parts],
       copies: [...copies.keys()],
       generations: [...generations.keys()],

@@ -30,6 +30,7 @@ const fleet: Each<FleetEvent> = {
   copyAbandoned: true,
   copyCondemned: true,
   copyDeleted: true,
+  checkpointWanted: true,
   builderTerminated: true,
   builderReleased: true,
   generationSealed: true,
@@ -37,8 +38,7 @@ const fleet: Each<FleetEvent> = {
   headChanged: true,
   desiredSent: true,
 }
-/** The fleet asks for no checkpoints yet. */
-const disk: Omit<Each<FakeVolumeEvent>, 'frozen' | 'thawed' | 'checkpointed'> = {
+const disk: Each<FakeVolumeEvent> = {
   attached: true,
   detached: true,
   mounted: true,
@@ -46,6 +46,9 @@ const disk: Omit<Each<FakeVolumeEvent>, 'frozen' | 'thawed' | 'checkpointed'> = 
   wrote: true,
   read: true,
   sealed: true,
+  frozen: true,
+  thawed: true,
+  checkpointed: true,
   cloned: true,
   formatted: true,
   created: true,

@@ -53,6 +53,7 @@ export type Remains = {
   readonly copies: readonly CopyId[]
   readonly generations: readonly GenerationId[]
   readonly parts: readonly string[]
+  readonly frozen: readonly CopyId[]
 }
 
 type From<Place extends string, Event> = {readonly from: Place; readonly event: Event}

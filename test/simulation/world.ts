@@ -99,6 +99,7 @@ export class World {
     for (const client of this.#clients) client.life.thaw()
     for (const host of this.#hosts) {
       host.ioErrors = 0
+      host.disk.tearsCheckpoints = false
       host.builders.trouble = noTrouble
       for (const {daemon} of host.builders.all.values()) daemon?.thaw()
       host.life?.dieAt(null)

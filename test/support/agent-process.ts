@@ -10,11 +10,18 @@ export type AgentProcess = {
   kill(): Promise<void>
 }
 
-/** Resolves when it has said hello to the fleet, at which point it has looked at its host. */
-export const startAgentProcess = async (directory: TestDirectory, fleet: ScriptedFleet): Promise<AgentProcess> => {
+/** `holdsFreezes`: see agent-program.ts. Resolves when it has said hello to the fleet, at which point it has looked at its host. */
+export const startAgentProcess = async (
+  directory: TestDirectory,
+  fleet: ScriptedFleet,
+  {holdsFreezes = false}: {readonly holdsFreezes?: boolean} = {},
+): Promise<AgentProcess> => {
   const program = fileURLToPath(new URL('./agent-program.ts', import.meta.url))
   const env = {...process.env, ...directory.environment}
-  const child: ChildProcess = fork(program, [directory.path], {env, stdio: ['ignore', 'ignore', 'inherit', 'ipc']})
+  const child: ChildProcess = fork(program, [directory.path, ...(holdsFreezes ? ['holds'] : [])], {
+    env,
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
   const ended = once(child, 'exit')
   const greeted = fleet.hellos.length
   child.on('message', (text) => fleet.hear(text as string))

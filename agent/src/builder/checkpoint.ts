@@ -1,4 +1,4 @@
-import type {CopyId} from '@hearth/proto/ids'
+import {cloneName} from '../checkpoint/plan.ts'
 import type {Journal, JournalBuilder, JournalCheckpoint} from '../store/journal.ts'
 import type {Execute, ExecutorDeps} from './executor.ts'
 import {BuilderInUseError, BuilderStuckError} from './runtime.ts'
@@ -11,7 +11,7 @@ export const checkpoint: Execute<'checkpoint'> = async ({generation}, {row}, dep
   const {builder} = row
   if (row.checkpoint?.state === 'freezing') await runtime.thaw(builder, signal)
   const known = row.checkpoint?.generation === generation ? row.checkpoint : null
-  const begun = known ?? {generation, state: 'dropped', reason: null, records: null, clone: random.uuid() as CopyId}
+  const begun = known ?? {generation, state: 'dropped', reason: null, records: null, clone: cloneName(random.uuid())}
   note(journal, row, {...begun, state: 'dropped'})
   await requireIdle(row, deps, signal)
   // an earlier act may have made the generation, of a cache that had fewer
@@ -19,7 +19,14 @@ export const checkpoint: Execute<'checkpoint'> = async ({generation}, {row}, dep
   note(journal, row, {...begun, records, state: 'freezing'})
   const thawed = {how: Promise.resolve<unknown>(null)}
   const freeze = async <Result>(act: () => Promise<Result>): Promise<Result> => {
-    const frozen = runtime.whileFrozen(builder, act, signal)
+    const frozen = runtime.whileFrozen(
+      builder,
+      async () => {
+        await requireIdle(row, deps, signal) // now whoever comes can't write: so nobody was writing when it froze
+        return await act()
+      },
+      signal,
+    )
     thawed.how = frozen.catch((error: unknown) => error)
     return await frozen
   }

@@ -21,7 +21,9 @@ import {FakeDisk} from '../volume/fake-disk.ts'
 import {execute} from './executor.ts'
 import {createFakeRuntime} from './fake.ts'
 import {FakeBuilders} from './fake-builders.ts'
+import {noTrouble} from './fake-daemon.ts'
 import {BuilderStartError} from './runtime.ts'
+import {verify} from './verification.ts'
 
 const signal = new AbortController().signal
 const builder = 'b-1' as BuilderId
@@ -72,9 +74,11 @@ describe('execute', () => {
   const volumes = () => createFakeVolumes({disk, step: (at) => step(at)})
   const act = async (action: BuilderAction, attempt = 1, bootId = 'boot') => {
     const seen = (await createFakeRuntime({builders}).list(new Set([builder]), signal))[0]
+    await execute(action, {row: row(), seen, attempt}, depsAt(bootId), signal)
+  }
+  const depsAt = (bootId: string) => {
     const policy = {stopDeadlineMs: 1000, bootId, diskFull: async () => full, missingBytes: async () => missingBytes}
-    const deps = {journal, volumes: volumes(), runtime: runtime(), clock, random, log, ...policy}
-    await execute(action, {row: row(), seen, attempt}, deps, signal)
+    return {journal, volumes: volumes(), runtime: runtime(), clock, random, log, ...policy}
   }
   const failAt = (point: string, error: Error) => {
     step = async (at) => {
@@ -347,6 +351,74 @@ describe('execute', () => {
       expect(row().checkpoint?.state).toBe('dropped')
       await make()
       expect(row().checkpoint?.state).toBe('made')
+    })
+
+    const clone = '00000000-0000-4000-8000-0000000000c1' as CopyId
+    const verifier = 'v-g-7' as BuilderId
+    const tryOut = async (attempt = 1) => {
+      const cloned = {...desiredCopy, copy: clone, from: generation}
+      await verify({on: 'verification', builder, generation, verifier, clone: cloned}, attempt, depsAt('boot'), signal)
+    }
+
+    it('is verified by a daemon of its own, which ends in order', async () => {
+      await begin()
+      await make()
+      await tryOut()
+      expect(row().checkpoint).toMatchObject({state: 'verified', reason: null})
+      expect(builders.all.get(verifier)?.daemon).toMatchObject({state: 'ended', exit: {lockGone: true}})
+      expect(builders.all.get(builder)?.daemon?.state).toBe('serving')
+    })
+
+    it('that lacks what its builder has is of no use', async () => {
+      await begin()
+      await make()
+      disk.generations.get(generation)?.blocks.delete('step b')
+      await tryOut()
+      expect(row()).toMatchObject({checkpoint: {state: 'failed', reason: /found 2 of 3 cache entries/}, fault: null})
+    })
+
+    it('on which no daemon starts is of no use', async () => {
+      await begin()
+      await make()
+      builders.trouble = {...noTrouble, startFault: 'invalid database'}
+      await tryOut()
+      expect(row()).toMatchObject({checkpoint: {state: 'failed', reason: /invalid database/}, fault: null})
+    })
+
+    it('that has gone is of no use', async () => {
+      await begin()
+      await make()
+      disk.generations.clear()
+      await tryOut()
+      expect(row().checkpoint).toMatchObject({state: 'failed', reason: expect.stringContaining(generation)})
+    })
+
+    it('is verified on a new clone after an agent has died half-way', async () => {
+      await begin()
+      await make()
+      const reached = Promise.withResolvers<void>()
+      step = async (at) => {
+        if (at !== 'cacheRecords:begin') return
+        reached.resolve()
+        await new Promise(() => undefined)
+      }
+      void tryOut()
+      await reached.promise
+      step = async () => undefined
+      const image = disk.copies.get(clone)?.image
+      await tryOut()
+      expect(row().checkpoint?.state).toBe('verified')
+      expect(disk.copies.get(clone)?.image).not.toBe(image)
+    })
+
+    it('is not to blame for what goes wrong around it, until that goes on for long', async () => {
+      await begin()
+      await make()
+      failAt('create:half', new Error('the disk is full'))
+      for (const attempt of [1, 2]) await expect(tryOut(attempt)).rejects.toThrow('the disk is full')
+      expect(row().checkpoint?.state).toBe('made')
+      await tryOut(3)
+      expect(row().checkpoint).toMatchObject({state: 'failed', reason: 'the disk is full'})
     })
 
     it('that fails is given up with its reason, and its builder goes on', async () => {

@@ -14,6 +14,7 @@ import {
   stepsGroup,
 } from '../host/cgroup.ts'
 import {holdFrozen, thawVolume} from '../host/freeze.ts'
+import {opensExclusively} from '../host/loop.ts'
 import {readMounts} from '../host/mountinfo.ts'
 import {closeNetwork, createNetwork, type NetworkConfig, openNetwork, removeNetwork} from '../host/network.ts'
 import {outOfMemoryMark} from '../host/out-of-memory.ts'
@@ -224,6 +225,7 @@ class Runtime implements RealRuntime {
     const record = readRecord(this.#directory(builder))
     if (!record) return
     const pid = await this.#firstProcess(builder)
+    if (pid === null && (await opensExclusively(record.device))) return
     try {
       await thawVolume({script: freezeScript, pid, device: record.device}, this.#deps.run, signal)
     } catch (cause) {

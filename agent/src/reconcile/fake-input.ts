@@ -8,7 +8,8 @@ import type {PlanInput} from './plan.ts'
 // For tests: any host that a plan could be asked about, also ones that no history leads to.
 
 const copies = ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002'] as CopyId[]
-const clones = ['00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-00000000000b'] as CopyId[]
+export const clones = ['00000000-0000-8000-8000-00000000000a', '00000000-0000-8000-8000-00000000000b'] as CopyId[]
+const verifiers = ['v-g3', 'v-g4'] as BuilderId[]
 const someBuilders = ['b1', 'b2', 'b3'] as BuilderId[]
 export const policy = {clientGoneMs: 15_000, clientNeverSeenMs: 75_000, unclaimedAfterMs: 1_800_000}
 
@@ -92,6 +93,12 @@ const lively = row.map((each) => ({
   detached: false,
   listed: true,
 }))
+/** One that serves nobody: what is done at leisure is for these. */
+const idle = lively.map((each) => ({
+  ...each,
+  ...{lease: null, attachIntended: true, startIntended: true, startDone: true},
+  desired: {...each.desired, lease: null, want: 'ready' as const},
+}))
 const seen = fc.record({
   running: fc.boolean(),
   exit: maybe(fc.record({lockGone: fc.boolean(), synced: fc.boolean(), unmounted: fc.boolean(), said: fc.string()})),
@@ -100,15 +107,16 @@ const seen = fc.record({
 
 export const anyInput: fc.Arbitrary<PlanInput> = fc
   .record({
-    rows: fc.array(fc.oneof(row, lively), {maxLength: 3}),
-    seen: fc.array(maybe(seen), {minLength: 3, maxLength: 3}),
-    attached: fc.subarray(copies),
-    present: fc.subarray(copies),
+    rows: fc.array(fc.oneof(row, lively, idle), {maxLength: 3}),
+    seen: fc.array(maybe(seen), {minLength: 5, maxLength: 5}),
+    attached: fc.subarray([...copies, ...clones]),
+    present: fc.subarray([...copies, ...clones]),
+
     from: maybe(fc.constant('g1' as GenerationId)),
     generations: fc.subarray(['g1', 'g2'] as GenerationId[]),
     wantCopies: fc.array(fc.constantFrom('present' as const, 'absent' as const), {minLength: 2, maxLength: 2}),
     told: fc.oneof(fc.constant(copies), fc.subarray(copies)),
-    idleMs: fc.constantFrom(0, 20_000, 2_000_000),
+    idleMs: fc.constantFrom(0, 20_000, 70_000, 2_000_000),
     everConnected: fc.boolean(),
     suspects: fc.subarray(someBuilders, {maxLength: 1}),
     lacksRoom: fc.nat(3).map((each) => each === 0),
@@ -116,7 +124,7 @@ export const anyInput: fc.Arbitrary<PlanInput> = fc
   .map((world) => ({
     builders: world.rows.map((each, index): JournalBuilder => ({...each, builder: someBuilders[index] as BuilderId})),
     seen: new Map(
-      someBuilders.flatMap((builder, index) => {
+      [...someBuilders, ...verifiers].flatMap((builder, index) => {
         const one = world.seen[index]
         return one
           ? [[builder, {...one, builder, endpoints: [], caPem: null, leftovers: true} satisfies SeenBuilder]]

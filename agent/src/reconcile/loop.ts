@@ -6,6 +6,7 @@ import type {HostUsage} from '@hearth/proto/observed'
 import type {CheckpointStore, VolumeStore} from '@hearth/proto/volume-store'
 import {type ExecutorDeps, execute} from '../builder/executor.ts'
 import type {BuilderRuntime} from '../builder/runtime.ts'
+import {verify} from '../builder/verification.ts'
 import type {Journal, JournalBuilder, OpenLease} from '../store/journal.ts'
 import type {VolumeAttacher} from '../volume/attacher.ts'
 import {CountTimes} from './count-times.ts'
@@ -173,18 +174,18 @@ export class ReconcileLoop {
   }
 
   async #act(action: Action, attempt: number, signal: AbortSignal): Promise<void> {
-    const {journal, volumes, log, policy, usage} = this.#deps
+    const {journal, volumes, log} = this.#deps
     switch (action.on) {
       case 'builder': {
         const row = journal.builders().find(({builder}) => builder === action.builder)
         if (!row) return
-        const {stopDeadlineMs} = policy
-        const full = async (builder: BuilderId) => this.#suspects.all.get(builder) ?? diskFull(await usage())
-        const missingBytes = async () => (await usage()).pressure?.missingBytes ?? 0
-        const deps: ExecutorDeps = {...this.#deps, stopDeadlineMs, diskFull: full, missingBytes}
         log.debug({builder: action.builder, action: action.do.type}, 'act')
-        return await execute(action.do, {row, seen: this.#seen?.builders.get(action.builder), attempt}, deps, signal)
+        const on = {row, seen: this.#seen?.builders.get(action.builder), attempt}
+        return await execute(action.do, on, this.#executorDeps(), signal)
       }
+      case 'verification':
+        log.debug({builder: action.builder, action: 'verify'}, 'act')
+        return await verify(action, attempt, this.#executorDeps(), signal)
       case 'orphan':
         return await this.#removeOrphan(action.builder, signal)
       case 'orphanCopy':
@@ -194,6 +195,12 @@ export class ReconcileLoop {
       case 'deleteGeneration':
         return await volumes.deleteGeneration(action.generation, signal)
     }
+  }
+
+  #executorDeps(): ExecutorDeps {
+    const full = async (builder: BuilderId) => this.#suspects.all.get(builder) ?? diskFull(await this.#deps.usage())
+    const missingBytes = async () => (await this.#deps.usage()).pressure?.missingBytes ?? 0
+    return {...this.#deps, stopDeadlineMs: this.#deps.policy.stopDeadlineMs, diskFull: full, missingBytes}
   }
 
   async #removeOrphan(builder: BuilderId, signal: AbortSignal): Promise<void> {
@@ -237,7 +244,7 @@ const isFinishing = ({lease}: OpenLease, {lease: wanted}: DesiredBuilder): boole
 
 /** `drop` tells an act to stop for which nobody waits, as soon as something else is to be done. */
 type UnderWay = {readonly act: string; readonly done: Promise<void>; readonly drop: AbortController}
-const givesWay: ReadonlySet<string> = new Set<BuilderAction['type']>(['checkpoint'])
+const givesWay: ReadonlySet<string> = new Set<BuilderAction['type'] | Action['on']>(['checkpoint', 'verification'])
 /** Not an Error: one would be made with its stack. */
 const dropped = 'something else is to be done'
 
@@ -249,6 +256,8 @@ const keyOf = (action: Action): string => {
     case 'builder':
     case 'orphan':
       return `builder ${action.builder}`
+    case 'verification':
+      return `builder ${action.verifier}`
     case 'orphanCopy':
     case 'deleteCopy':
       return `copy ${action.copy satisfies CopyId}`

@@ -2,7 +2,7 @@ import type {BuilderId} from '@hearth/proto/ids'
 import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
 import type {JournalBuilder} from '../store/journal.ts'
-import {anyInput} from './fake-input.ts'
+import {anyInput, clones} from './fake-input.ts'
 import {type Action, type BuilderAction, type PlanInput, plan} from './plan.ts'
 
 type Case<Type extends BuilderAction['type']> = {
@@ -146,14 +146,19 @@ describe('plan', () => {
 
   it('takes away only what no builder holds and no one wants', () => {
     always((world) => {
+      const now = plan(world).find((each) => each.on === 'verification')
       for (const action of plan(world)) {
-        if (action.on === 'orphan') expect(world.builders.map(({builder}) => builder)).not.toContain(action.builder)
+        if (action.on === 'orphan') {
+          expect(world.builders.map(({builder}) => builder)).not.toContain(action.builder)
+          expect(now?.verifier).not.toBe(action.builder)
+        }
         if (action.on === 'orphanCopy' || action.on === 'deleteCopy') {
           const holder = world.builders.find(({desired, released}) => desired.copy === action.copy && !released)
           expect(holder).toBeUndefined()
+          expect(now?.clone.copy).not.toBe(action.copy)
           expect(world.attached.has(action.copy)).toBe(action.on === 'orphanCopy')
         }
-        if (action.on !== 'deleteCopy') continue
+        if (action.on !== 'deleteCopy' || clones.includes(action.copy)) continue
         expect(world.desiredCopies.find(({copy}) => copy === action.copy)?.want).toBe('absent')
       }
     })
@@ -191,6 +196,9 @@ describe('plan', () => {
       }
       const held = new Set(world.builders.filter(({released}) => !released).map(({desired}) => desired.copy))
       expect([...world.attached].filter((copy) => !held.has(copy))).toEqual([])
+      expect([...world.copies].filter((copy) => clones.includes(copy))).toEqual([])
+      const known = world.builders.map(({builder}) => builder)
+      expect([...world.seen.keys()].filter((builder) => !known.includes(builder))).toEqual([])
       for (const row of world.builders) {
         const each = {row, world}
         const isReady = !row.released && row.startDone && runs(each)
@@ -207,6 +215,21 @@ const after = (world: PlanInput, action: Action): PlanInput => {
   const without = <K, V>(map: ReadonlyMap<K, V>, key: K) => new Map([...map].filter(([each]) => each !== key))
   const less = <T>(set: ReadonlySet<T>, item: T) => new Set([...set].filter((each) => each !== item))
   switch (action.on) {
+    case 'verification': {
+      const {builder} = action
+      const builders = world.builders.map((row) =>
+        row.builder === builder && row.checkpoint
+          ? {...row, checkpoint: {...row.checkpoint, state: 'verified' as const}}
+          : row,
+      )
+      const {copy} = action.clone
+      return {
+        ...world,
+        builders,
+        copies: new Set([...world.copies, copy]),
+        attached: new Set([...world.attached, copy]),
+      }
+    }
     case 'orphan':
       return {...world, seen: without(world.seen, action.builder)}
     case 'orphanCopy':

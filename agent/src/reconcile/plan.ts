@@ -2,6 +2,7 @@ import type {DesiredCopy, DesiredGeneration} from '@hearth/proto/desired'
 import type {BuilderId, CopyId, GenerationId} from '@hearth/proto/ids'
 import type {Fault} from '@hearth/proto/observed'
 import type {SeenBuilder} from '../builder/runtime.ts'
+import {leftClones, nextVerification, type Verification} from '../checkpoint/plan.ts'
 import type {JournalBuilder} from '../store/journal.ts'
 
 // Decides what this host does next: one action for each builder, copy or generation that needs one.
@@ -66,20 +67,25 @@ export type BuilderAction =
   | {readonly type: 'forget'}
 export type Action =
   | {readonly on: 'builder'; readonly builder: BuilderId; readonly do: BuilderAction}
+  | Verification
   | {readonly on: 'orphan'; readonly builder: BuilderId}
   | {readonly on: 'orphanCopy'; readonly copy: CopyId}
   | {readonly on: 'deleteCopy'; readonly copy: CopyId}
   | {readonly on: 'deleteGeneration'; readonly generation: GenerationId}
 
 /** The next actions, at most one for each thing; empty when this host is as it should be. Pure and total. */
-export const plan = (input: PlanInput): readonly Action[] => [
-  ...input.builders.flatMap((row): Action[] => {
-    const next = nextForBuilder(row, input)
-    return next ? [{on: 'builder', builder: row.builder, do: next}] : []
-  }),
-  ...orphans(input),
-  ...deletions(input),
-]
+export const plan = (input: PlanInput): readonly Action[] => {
+  const verification = nextVerification(input)
+  return [
+    ...input.builders.flatMap((row): Action[] => {
+      const next = nextForBuilder(row, input)
+      return next ? [{on: 'builder', builder: row.builder, do: next}] : []
+    }),
+    ...(verification ? [verification] : []),
+    ...orphans(input, verification),
+    ...deletions(input, verification),
+  ]
+}
 
 const nextForBuilder = (row: JournalBuilder, input: PlanInput): BuilderAction | null => {
   const seen = input.seen.get(row.builder)
@@ -143,18 +149,14 @@ const missingCopy = (copy: DesiredCopy, row: JournalBuilder, {generations}: Plan
   return {type: 'createCopy', copy}
 }
 
-const nextForLease = (
-  row: JournalBuilder,
-  seen: SeenBuilder,
-  {idle, policy, suspects, lacksRoom}: PlanInput,
-): BuilderAction | null => {
+const nextForLease = (row: JournalBuilder, seen: SeenBuilder, input: PlanInput): BuilderAction | null => {
+  const {idle, policy, suspects} = input
   const wanted = row.listed ? row.desired.lease : undefined
   const {lease} = row
   const suspect = suspects.get(row.builder)
   if (lease === null && row.listed && suspect) return {type: 'fail', fault: {code: 'disk-full', message: suspect}}
   const {forMs, everConnected} = idle.get(row.builder) ?? {forMs: 0, everConnected: false}
-  if (lease === null)
-    return wanted && !isEnded(row, wanted.lease) ? {type: 'openLease'} : whenIdle(row, forMs, lacksRoom)
+  if (lease === null) return wanted && !isEnded(row, wanted.lease) ? {type: 'openLease'} : whenIdle(row, forMs, input)
   if (lease.ended) return {type: 'closeLease'}
   if (wanted === null || (wanted && wanted.lease !== lease.lease)) return endForgotten(seen)
   if (wanted?.cancel) return {type: 'endLease', force: wanted.cancel, clientGone: false}
@@ -168,7 +170,7 @@ const nextForLease = (
 const idleAfterMs = 1_000
 
 /** For want of room a cache is pruned once after each build: it does not grow while nobody builds. */
-const whenIdle = (row: JournalBuilder, idleMs: number, lacksRoom: boolean): BuilderAction | null => {
+const whenIdle = (row: JournalBuilder, idleMs: number, {lacksRoom}: PlanInput): BuilderAction | null => {
   const {listed, tidyDue, prunedForRoom, desired, checkpoint} = row
   if (!listed || idleMs < idleAfterMs) return null
   if (tidyDue || (lacksRoom && !prunedForRoom)) return {type: 'tidy'}
@@ -203,21 +205,24 @@ const holdersOf = (copy: CopyId, {builders}: PlanInput, except: BuilderId | null
   builders.filter((row) => row.desired.copy === copy && row.builder !== except && !row.released)
 
 /** What runs or hangs here without a line in the journal: the journal is written first, so no one can want it. */
-const orphans = ({seen, attached, builders}: PlanInput): readonly Action[] => {
-  const known = new Set(builders.map(({builder}) => builder))
-  const held = new Set(builders.filter(({released}) => !released).map(({desired}) => desired.copy))
+const orphans = ({seen, attached, builders}: PlanInput, verification: Verification | null): readonly Action[] => {
+  const known = new Set([...builders.map(({builder}) => builder), verification?.verifier])
+  const copies = builders.filter(({released}) => !released).map(({desired}) => desired.copy)
+  const held = new Set([...copies, verification?.clone.copy])
   return [
     ...[...seen.keys()].filter((builder) => !known.has(builder)).map((builder): Action => ({on: 'orphan', builder})),
     ...[...attached].filter((copy) => !held.has(copy)).map((copy): Action => ({on: 'orphanCopy', copy})),
   ]
 }
 
-const deletions = (input: PlanInput): readonly Action[] => [
-  ...input.desiredCopies
-    .filter(({copy, want}) => want === 'absent' && input.copies.has(copy) && !input.attached.has(copy))
-    .filter(({copy}) => holdersOf(copy, input, null).length === 0)
-    .map(({copy}): Action => ({on: 'deleteCopy', copy})),
+const deletions = (input: PlanInput, verification: Verification | null): readonly Action[] => [
+  ...[...unwantedCopies(input), ...leftClones(input, verification)]
+    .filter((copy) => !input.attached.has(copy) && holdersOf(copy, input, null).length === 0)
+    .map((copy): Action => ({on: 'deleteCopy', copy})),
   ...input.desiredGenerations
     .filter(({generation, want}) => want === 'absent' && input.generations.has(generation))
     .map(({generation}): Action => ({on: 'deleteGeneration', generation})),
 ]
+
+const unwantedCopies = ({desiredCopies, copies}: PlanInput): readonly CopyId[] =>
+  desiredCopies.flatMap(({copy, want}) => (want === 'absent' && copies.has(copy) ? [copy] : []))

@@ -44,6 +44,8 @@ export class FakeDisk {
   readonly generations = new Map<GenerationId, FakeImage>()
   /** Half-made things, that an interrupted act left. */
   readonly parts = new Set<string>()
+  /** Checkpoints lack something of what they should hold: for tests of whoever opens them. */
+  tearsCheckpoints = false
   readonly #onEvent: (event: FakeVolumeEvent) => void
   #devices = 0
 

@@ -154,7 +154,10 @@ const checkpoint = async (
   if (typeof on.image.content === 'string') throw new VolumeContentError(`copy ${copy} holds no file system`)
   const image = await whileFrozen(async () => {
     await step('checkpoint:half')
-    return cloneImage(on.image)
+    const taken = cloneImage(on.image)
+    const [some] = disk.tearsCheckpoints ? [...taken.blocks.keys()].filter((name) => name !== 'index') : []
+    if (some !== undefined) taken.blocks.delete(some)
+    return taken
   })
   await interruptible(`generations/${generation}`, 'checkpoint:half', {disk, step})
   disk.generations.set(generation, image)

@@ -3,7 +3,7 @@ import type {Architecture, FinalState, Outcome} from '@hearth/proto/common'
 import type {DesiredBuilder} from '@hearth/proto/desired'
 import type {Desired, FleetMessage} from '@hearth/proto/fleet-message'
 import type {BuilderId, CopyId, GenerationId, HostId} from '@hearth/proto/ids'
-import type {DiskPressure, Fault, ObservedBuilder, Released} from '@hearth/proto/observed'
+import type {DiskPressure, Fault, ObservedBuilder, ObservedCheckpoint, Released} from '@hearth/proto/observed'
 import type {AgentConnection, Fleet} from '../fleet.ts'
 
 type Row = {
@@ -14,6 +14,7 @@ type Row = {
   outcomes: Outcome[]
   fault: Fault | null
   released: Released | null
+  checkpoint: ObservedCheckpoint | null
 }
 /** What is in a volume: the builds that wrote there, in order. */
 type Content = readonly string[]
@@ -33,6 +34,8 @@ export class FakeAgent {
   startFault: Fault | null = null
   /** Releases are not clean. */
   dirty = false
+  /** What becomes of checkpoints; null: it makes none. */
+  checkpoints: ObservedCheckpoint['state'] | null = null
   /** It hears and remembers, but does nothing. */
   frozen = false
   readonly rows = new Map<BuilderId, Row>()
@@ -172,6 +175,14 @@ export class FakeAgent {
     if (row.lease && wanted?.lease !== row.lease.lease) return // a client builds: the list is an old one
     if (row.lease && wanted?.cancel) return this.#endLease(row, 'cancelled', wanted.cancel)
     if (wanted && !row.lease && !row.outcomes.some(({lease}) => lease === wanted.lease)) row.lease = wanted
+    if (!row.lease && row.wanted.checkpoint && this.checkpoints)
+      this.#checkpoint(row, row.wanted.checkpoint, this.checkpoints)
+  }
+
+  #checkpoint(row: Row, generation: GenerationId, state: ObservedCheckpoint['state']) {
+    if (row.checkpoint?.generation !== generation)
+      this.generations.set(generation, this.copies.get(row.wanted.copy) ?? [])
+    row.checkpoint = {generation, state, reason: state === 'failed' ? 'no daemon opened it' : null}
   }
 
   #start(row: Row) {
@@ -235,6 +246,7 @@ const newRow = (wanted: DesiredBuilder): Row => ({
   outcomes: [],
   fault: null,
   released: null,
+  checkpoint: null,
 })
 
 const observedBuilder = (row: Row): ObservedBuilder => {
@@ -265,6 +277,7 @@ const observedBuilder = (row: Row): ObservedBuilder => {
       ...(row.released ? {stop: 1, detach: 2, seal: 3} : {}),
     },
     usedBytes: row.started ? 5 : null,
+    checkpoint: row.checkpoint,
     released: row.released,
   }
 }

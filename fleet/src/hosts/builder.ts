@@ -10,10 +10,9 @@ export const terminateBuilder = async (
 ) => {
   const known = await change.tx.builders.get(builder.id)
   if (!known || (known.want === 'terminated' && known.failed === (known.failed || failed))) return
-  const seal = failed ? null : known.seal
   if (known.want === 'ready') {
     change.event({type: 'builderTerminated', builder: known.id, host: known.host, reason})
   }
   const because = known.want === 'terminated' ? known.reason : reason
-  await change.putBuilder({...known, want: 'terminated', reason: because, failed: known.failed || failed, seal})
+  await change.putBuilder({...known, want: 'terminated', reason: because, failed: known.failed || failed})
 }

@@ -53,7 +53,8 @@ const desiredBuilder = (builder: BuilderRecord, rows: HostRows): DesiredBuilder 
     lease: lease && lease.builder === id ? desiredLease(lease, rows) : null,
     want,
     reason,
-    seal,
+    seal: builder.failed ? null : seal,
+    checkpoint: builder.checkpoint?.generation ?? null,
   }
 }
 

@@ -7,6 +7,7 @@ import {transition} from '../builds/transition.ts'
 import type {Change} from '../change.ts'
 import {leaseWarmBuilder} from '../scheduler/grant.ts'
 import type {BuilderRecord, LeaseRecord} from '../store/records.ts'
+import {takeCheckpoint} from '../volumes/checkpoint/checkpoint.ts'
 import {addRan} from '../volumes/promotion/judge.ts'
 import {noteLoss, releaseBuilder} from '../volumes/release.ts'
 import {loseGeneration} from '../volumes/volume.ts'
@@ -53,6 +54,7 @@ const observeBuilder = async (change: Change, seen: ObservedBuilder) => {
     if (lease && lease.builder === seen.builder) await takeOutcome(change, lease, seen, outcome)
   }
   await becomeReady(change, seen)
+  if (seen.checkpoint) await takeCheckpoint(change, seen.builder, seen.checkpoint)
   const record = await tx.builders.get(seen.builder)
   if (record && (seen.fault || seen.released)) await builderFailed(change, record, seen)
   const last = await tx.builders.get(seen.builder)

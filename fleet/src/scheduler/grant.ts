@@ -157,6 +157,7 @@ const newBuilder = async (change: Change, made: NewBuilder): Promise<BuilderReco
 const cacheOf = ({rolledBack, why}: CopyChoice, from: GenerationRecord | null): LeaseCache => ({
   from: from?.number ?? null,
   fromSealedAt: from?.sealedAt ?? null,
+  fromCheckpoint: from?.checkpoint ?? false,
   rolledBack,
   sealed: null,
   settled: false,

@@ -5,6 +5,7 @@ import type {Change} from '../change.ts'
 import {terminateBuilder} from '../hosts/builder.ts'
 import {advanceDrains} from '../hosts/drain.ts'
 import type {HostRecord, LeaseRecord} from '../store/records.ts'
+import {wantCheckpoints} from '../volumes/checkpoint/checkpoint.ts'
 import {makeRoom} from '../volumes/eviction/evict.ts'
 import {aheadMs} from '../volumes/promotion/judge.ts'
 import {sweepVolumes} from '../volumes/sweep.ts'
@@ -24,6 +25,7 @@ export const settle = async (change: Change) => {
   await advanceDrains(change)
   await schedule(change)
   await retireIdle(change)
+  await wantCheckpoints(change)
   await sweepVolumes(change)
   await makeRoom(change)
   await sweepRetention(change)

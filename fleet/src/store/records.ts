@@ -81,6 +81,8 @@ export type LeaseRecord = Omit<BuildLease, 'host' | 'local' | 'state'> & {
  * A builder that the fleet granted a copy, until its release was processed. `line` is that of its volume when it was granted: only if
  * that still holds can its seal become the head. `base`: the generation that its cache comes from. `avoid`: generations on which no builder started for its first lease. `savesMs`: the
  * time of the steps that it gained. `failed`: its copy is not to be trusted, however it ends.
+ * `checkpoint`: the one that is wanted of it, which covers what it had `served` then and stands in the records of `leases`. `tried`,
+ * `kept`: how many builds it had served when one was last wanted, and those that the last one covers which became the head.
  * `revision`: the first desired state that named it. `serves` is the build whose lease it serves or last served.
  */
 export type BuilderRecord = {
@@ -108,6 +110,13 @@ export type BuilderRecord = {
   readonly freshCopy: boolean
   readonly cache: Pick<LeaseCache, 'from' | 'fromSealedAt'>
   readonly served: number
+  readonly checkpoint?: {
+    readonly generation: GenerationId
+    readonly served: number
+    readonly leases: readonly LeaseId[]
+  } | null
+  readonly tried?: number
+  readonly kept?: number
   readonly seen: boolean
   readonly failed: boolean
   readonly bootId: string | null
@@ -152,7 +161,10 @@ export type CopyRecord = {
   readonly goneRevision: Revision | null
 }
 
-/** `hosts` hold it; `seenOn` have reported it. `build`: the last that wrote it. A `deleting` one is to be gone, as for copies. */
+/**
+ * `hosts` hold it; `seenOn` have reported it. `build`: the last that wrote it. `checkpoint`: made while its builder went on. A
+ * `deleting` one is to be gone, as for copies.
+ */
 export type GenerationRecord = {
   readonly id: GenerationId
   readonly volume: string
@@ -164,6 +176,7 @@ export type GenerationRecord = {
   readonly knownGood: boolean
   readonly fromCopy: CopyId
   readonly build?: BuildId
+  readonly checkpoint?: boolean
   readonly bytes: number | null
   readonly state: 'kept' | 'deleting'
   readonly goneRevision: Revision | null

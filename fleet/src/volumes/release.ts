@@ -1,8 +1,10 @@
 import type {TimingsMs} from '@hearth/proto/common'
 import type {Released} from '@hearth/proto/observed'
 import type {Change} from '../change.ts'
-import type {BuilderRecord, CopyRecord, GenerationRecord, VolumeRecord} from '../store/records.ts'
-import {judge, pruneGains, sealGain} from './promotion/judge.ts'
+import type {BuilderRecord, CopyRecord} from '../store/records.ts'
+import {dropCheckpoint} from './checkpoint/checkpoint.ts'
+import {judge, pruneGains} from './promotion/judge.ts'
+import {generationOf, makeHead, type Sealing} from './seal.ts'
 import {abandonCopy, condemnCopy, condemnGeneration} from './volume.ts'
 
 /** `timingsMs`: the spans of the builder, of which the late ones are added to the last build that it served. */
@@ -16,6 +18,7 @@ export const releaseBuilder = async (change: Change, builder: BuilderRecord, rel
   const {id, host, copy: copyId, epoch} = builder
   const {clean, reason, timingsMs} = release
   await change.tx.builders.delete(id)
+  await dropCheckpoint(change, builder)
   change.touchHost(host)
   change.event({type: 'builderReleased', builder: id, host, copy: copyId, epoch, clean, reason})
   const copy = await change.tx.copies.get(copyId)
@@ -32,14 +35,17 @@ export const releaseBuilder = async (change: Change, builder: BuilderRecord, rel
 type Fate = {readonly sealed: number | null; readonly why: string | null}
 
 /** All builds that wrote a cache are told what became of it. */
-const tellLeases = async (change: Change, {id, lastLease}: BuilderRecord, fate: Fate, timingsMs: TimingsMs) => {
+const tellLeases = async (change: Change, builder: BuilderRecord, fate: Fate, timingsMs: TimingsMs) => {
+  const {id, lastLease, served: count, kept} = builder
   const {stop, detach, seal} = timingsMs
   const late = Object.fromEntries(Object.entries({stop, detach, seal}).filter(([, ms]) => ms !== undefined))
   const served = (await change.tx.gains.get(id))?.leases ?? []
   for (const leaseId of new Set([...served, lastLease])) {
     const lease = await change.tx.leases.get(leaseId)
     if (lease?.builder !== id) continue
-    const cache = {...lease.cache, sealed: fate.sealed, why: fate.why ?? lease.cache.why, settled: true}
+    const isTold = count > 0 && kept === count // by a checkpoint, which covers all that it has served
+    const told = {...lease.cache, sealed: fate.sealed, why: fate.why ?? lease.cache.why, settled: true}
+    const cache = isTold ? lease.cache : told
     const timings = leaseId === lastLease ? {...lease.timingsMs, ...late} : lease.timingsMs
     await change.putLease({...lease, cache, timingsMs: timings})
   }
@@ -81,29 +87,6 @@ export const noteLoss = async (change: Change, {trust, served, line, volume: id}
   if (trust === 'trusted' && served > 0 && volume?.line === line) await change.tx.volumes.put({...volume, rollback})
 }
 
-type Sealing = {
-  readonly builder: BuilderRecord
-  readonly copy: CopyRecord
-  readonly volume: VolumeRecord | null
-  readonly seal: NonNullable<BuilderRecord['seal']>
-}
-
-const generationOf = ({at, core}: Change, {builder, copy, volume, seal}: Sealing): GenerationRecord => ({
-  id: seal,
-  volume: builder.volume,
-  number: volume?.next ?? 1,
-  filesystem: copy.filesystem,
-  hosts: [builder.host],
-  seenOn: [],
-  sealedAt: at,
-  knownGood: true,
-  fromCopy: copy.id,
-  build: builder.serves,
-  bytes: core.links.report(builder.host).builders.get(builder.id)?.seen.usedBytes ?? null,
-  state: 'kept',
-  goneRevision: null,
-})
-
 const sealCopy = async (change: Change, sealing: Sealing): Promise<Fate> => {
   const {builder, copy, volume, seal} = sealing
   const generation = generationOf(change, sealing)
@@ -113,20 +96,8 @@ const sealCopy = async (change: Change, sealing: Sealing): Promise<Fate> => {
     await condemnCopy(change, copy)
     return {sealed: null, why: verdict.head ? null : verdict.why}
   }
-  await change.putGeneration(generation)
-  await sealGain(change, builder, seal)
   await change.putCopy({...copy, state: 'free', from: seal})
-  await change.tx.volumes.put({...volume, head: seal, next: generation.number + 1})
-  const {number} = generation
   change.event({type: 'copyFreed', copy: copy.id, generation: seal})
-  change.event({
-    type: 'generationSealed',
-    volume: volume.id,
-    generation: seal,
-    number,
-    copy: copy.id,
-    epoch: copy.epoch,
-  })
-  change.event({type: 'headChanged', volume: volume.id, generation: seal, copy: copy.id, epoch: copy.epoch})
-  return {sealed: number, why: null}
+  await makeHead(change, builder, volume, generation)
+  return {sealed: generation.number, why: null}
 }

@@ -1,4 +1,6 @@
+import type {BuilderExit} from '@hearth/agent/builder/runtime'
 import type {Claim, Readers} from './claims.ts'
+import {isVerifier} from './rest-audit.ts'
 
 type Copy = {
   readonly place: string
@@ -26,6 +28,13 @@ export class CopyAudit {
   readonly #forgotAt = new Map<string, number>()
   /** Some fleet's list may have lacked what a later one knows again. */
   #isRestored = false
+  /** How many builds each builder has. */
+  readonly #active = new Map<string, number>()
+  readonly #frozenUnderBuild = new Set<string>()
+  readonly #ready = new Set<string>()
+  /** Checkpoints that no daemon has opened yet, with the stamps in them. */
+  readonly #unverified = new Map<string, ReadonlySet<string>>()
+  readonly #cloneOf = new Map<string, string>()
   readonly #lastHolder = new Map<string, string>()
   /** Whom a builder serves, and of what trust; by the word of the clients. */
   readonly #trustOfKey = new Map<string, string>()
@@ -49,6 +58,19 @@ export class CopyAudit {
     copy.isSpoilt = true
   }
 
+  #isCloneOfUnverified(copy: string): boolean {
+    return this.#unverified.has(this.#cloneOf.get(copy) ?? '')
+  }
+
+  /** A daemon has opened a clone of the checkpoint, and ended in order. */
+  #verify(verifier: string, exit: BuilderExit | null): void {
+    const generation = this.#cloneOf.get(this.#copyOf.get(verifier) ?? '') ?? ''
+    const isGood = this.#ready.has(verifier) && exit?.lockGone && exit.synced && exit.unmounted
+    if (!isGood) return
+    for (const stamp of this.#unverified.get(generation) ?? []) this.#sealed.add(stamp)
+    this.#unverified.delete(generation)
+  }
+
   readonly #restore = (): void => {
     this.#isRestored = true
   }
@@ -56,7 +78,10 @@ export class CopyAudit {
   readonly readers: Readers = {
     disk: {
       created: ({copy}, {place}) => void this.#at(copy, place),
-      cloned: ({copy}, {place}) => void this.#at(copy, place),
+      cloned: ({copy, generation}, {place}) => {
+        this.#at(copy, place)
+        this.#cloneOf.set(copy, generation)
+      },
       attached: ({copy, epoch}, {place}) => {
         const on = this.#at(copy, place)
         this.#claim(!on.isSpoilt, 'I3', 'a copy that was not left cleanly is never attached again')
@@ -71,6 +96,18 @@ export class CopyAudit {
         this.#copyOf.set(holder, copy)
         this.#lastHolder.set(copy, holder)
       },
+      frozen: ({copy}, {place}) => {
+        const {holder} = this.#at(copy, place)
+        if ((this.#active.get(holder ?? '') ?? 0) > 0) this.#frozenUnderBuild.add(copy)
+        else this.#frozenUnderBuild.delete(copy)
+      },
+      checkpointed: ({copy, generation}, {place}) => {
+        const on = this.#at(copy, place)
+        this.#claim(!on.isSpoilt, 'I6', 'no checkpoint is made of what was left dirty')
+        this.#claim(!this.#frozenUnderBuild.has(copy), 'I6', 'no checkpoint is made under a build')
+        this.#sealings.set(generation, {copy, epoch: on.epoch, builder: this.#lastHolder.get(copy) ?? null})
+        this.#unverified.set(generation, new Set(on.stamps))
+      },
       unmounted: ({copy}, {place}) => {
         this.#at(copy, place).holder = null
       },
@@ -81,7 +118,8 @@ export class CopyAudit {
       read: ({copy, epoch, writtenOn, writtenUnder}) => {
         const isOwn = writtenOn === copy && writtenUnder === epoch
         const isSealed = this.#sealed.has(`${writtenOn} ${writtenUnder}`)
-        this.#claim(isOwn || isSealed, 'I1', 'nothing is read under a later epoch that was not sealed')
+        const isTried = isVerifier(this.#lastHolder.get(copy) ?? '') && this.#isCloneOfUnverified(copy)
+        this.#claim(isOwn || isSealed || isTried, 'I1', 'nothing is read under a later epoch that was not sealed')
       },
       sealed: ({copy, generation}, {place, at}) => {
         const on = this.#at(copy, place)
@@ -99,13 +137,17 @@ export class CopyAudit {
       },
     },
     runtime: {
+      solveBegan: ({builder}) => void this.#active.set(builder, (this.#active.get(builder) ?? 0) + 1),
+      solveEnded: ({builder}) => void this.#active.set(builder, (this.#active.get(builder) ?? 0) - 1),
+      ready: ({builder}) => void this.#ready.add(builder),
       ended: ({builder, exit}) => {
+        if (isVerifier(builder)) this.#verify(builder, exit)
         const copy = this.#copies.get(this.#copyOf.get(builder) ?? '')
         if (!copy || copy.isSpoilt) return
         copy.isClean = exit ? exit.lockGone && exit.synced && exit.unmounted : false
         if (!copy.isClean) this.#spoil(copy)
       },
-      cacheBroken: () => this.#claim(false, 'I1', 'no builder is given a cache with holes'),
+      cacheBroken: ({builder}) => this.#claim(isVerifier(builder), 'I1', 'no builder is given a cache with holes'),
     },
     world: {
       journalLost: (_event, {place, at}) => void this.#forgotAt.set(place, at),
@@ -149,6 +191,7 @@ export class CopyAudit {
         if (generation === null) return
         const sealing = this.#sealings.get(generation)
         const isOurs = sealing?.copy === copy && sealing?.epoch === epoch
+        this.#claim(!this.#unverified.has(generation), 'I6', 'no checkpoint becomes the head before it is verified')
         this.#claim(isOurs, 'I6', 'the head is a generation that was sealed of that copy under that epoch')
         const isTrusted = this.#servedBy.get(sealing?.builder ?? '')?.trust !== 'untrusted'
         this.#claim(isTrusted, 'I6', 'no untrusted build changes the cache')

@@ -86,6 +86,7 @@ export class FleetAudit {
         this.#view.spoilt.add(copy)
       },
       copyFreed: ({copy}) => this.#claim(!this.#view.spoilt.has(copy), 'I3', 'an abandoned copy is never free again'),
+      checkpointWanted: ({generation}) => void this.#view.generations.add(generation),
       generationSealed: ({generation}) => void this.#view.generations.add(generation),
       generationDropped: ({generation}) => void this.#view.generations.delete(generation),
       headChanged: ({volume, generation, copy, epoch}) => {

@@ -5,6 +5,9 @@ import type {FleetAudit} from './fleet-audit.ts'
 /** What the faults that a world makes on purpose say when they end a program. */
 const onPurpose = ['I/O error', 'database or disk is full']
 
+/** The builders that open checkpoints: see agent/src/checkpoint/plan.ts. */
+export const isVerifier = (builder: string): boolean => builder.startsWith('v-')
+
 /** Slots are counted right, everything comes to rest, and nothing is left. */
 export class RestAudit {
   readonly #claim: Claim
@@ -17,6 +20,8 @@ export class RestAudit {
   /** There, builders may run for a moment of which neither agent nor fleet knows. */
   readonly #withoutJournal = new Set<string>()
   readonly #holders = new Map<string, string>()
+  /** Clones on which checkpoints were verified. */
+  readonly #throwAway = new Set<string>()
   /** Made for a fleet that forgot it, or on a host that was removed: kept, and reported. */
   readonly #excused = new Set<string>()
 
@@ -34,7 +39,15 @@ export class RestAudit {
 
   readonly readers: Readers = {
     disk: {
-      mounted: ({copy, holder}) => void this.#holders.set(copy, holder),
+      mounted: ({copy, holder}) => {
+        this.#holders.set(copy, holder)
+        if (isVerifier(holder)) this.#throwAway.add(copy)
+      },
+      checkpointed: ({copy, generation}, {place}) => {
+        this.#made.set(generation, place)
+        const isKnown = this.#fleet.isKnown(this.#holders.get(copy) ?? '') && this.#fleet.isKnown(generation)
+        if (!isKnown) this.#excused.add(generation)
+      },
       created: ({copy}, {place}) => this.#make(copy, place),
       cloned: ({copy}, {place}) => this.#make(copy, place),
       sealed: ({copy, generation}, {place}) => {
@@ -44,6 +57,7 @@ export class RestAudit {
     },
     runtime: {
       launched: ({builder}, {place}) => {
+        if (isVerifier(builder)) return // it runs while nobody builds
         const running = this.#runningOn(place).add(builder)
         const isRoom = running.size <= (this.#slots.get(place) ?? 0)
         this.#claim(isRoom || this.#withoutJournal.has(place), 'I5', 'no more builders run on a host than it has slots')
@@ -74,7 +88,10 @@ export class RestAudit {
       },
       rested: ({openBuilds}) =>
         this.#claim(openBuilds.length === 0, 'I11', 'every build ends when the faults have stopped'),
-      left: ({what: {builders, attached, copies, generations, parts}}) => {
+      left: ({what: {builders, attached, copies, generations, parts, frozen}}) => {
+        this.#claim(frozen.length === 0, 'I8', 'no volume stays frozen')
+        const clones = copies.filter((copy) => this.#throwAway.has(copy))
+        this.#claim(clones.length === 0, 'I8', 'no throw-away clone is left')
         this.#claim(builders.length === 0, 'I8', 'no builder is left')
         this.#claim(attached.length === 0, 'I8', 'no copy is left attached')
         this.#claim(parts.length === 0, 'I8', 'nothing half-made is left')

@@ -48,7 +48,18 @@ describe('before', () => {
     [
       'rolled back',
       {host: 'iron', cache: cache({from: 40, rolledBack: true, why: 'generation 41 was not readable'})},
-      'web · amd64 · iron · cache rolled back to 40, because generation 41 was not readable',
+      'web · amd64 · iron · cache rolled back to generation 40, because generation 41 was not readable',
+    ],
+    [
+      'rolled back to a checkpoint',
+      {
+        host: 'iron',
+        cache: cache({
+          ...{from: 41, fromSealedAt: now - 3 * minute, fromCheckpoint: true, rolledBack: true},
+          why: 'its builder failed: buildkitd ended by itself',
+        }),
+      },
+      'web · amd64 · iron · cache rolled back to generation 41 (checkpoint of 3 min ago), because its builder failed: buildkitd ended by itself',
     ],
     [
       'lost',

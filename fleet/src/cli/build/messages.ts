@@ -1,6 +1,6 @@
 import type {Build, BuildLease} from '@hearth/proto/api'
 import type {FailedStep} from '@hearth/proto/common'
-import {formatAge, formatBytes, formatClock, formatDuration, formatSeconds} from '../format.ts'
+import {formatAge, formatAgo, formatBytes, formatClock, formatDuration, formatSeconds} from '../format.ts'
 import type {Outputs} from './outputs.ts'
 
 // Every sentence of `hearth build`, as values of what is known.
@@ -20,8 +20,11 @@ export const beforeLine = (
   ].join(' · ')
 
 const cachePart = (lease: BuildLease, now: number): string => {
-  const {from, rolledBack, why} = lease.cache
-  if (rolledBack && from !== null) return `cache rolled back to ${from}${because(why)}`
+  const {from, fromSealedAt, fromCheckpoint, rolledBack, why} = lease.cache
+  if (rolledBack && from !== null) {
+    const ago = fromCheckpoint && fromSealedAt !== null ? ` (checkpoint of ${formatAgo(now - fromSealedAt)})` : ''
+    return `cache rolled back to generation ${from}${ago}${because(why)}`
+  }
   if (rolledBack) return `cache lost, starting empty${because(why)}`
   if (from !== null) return `cache: ${[`generation ${from}`, ...cacheFacts(lease, now)].join(', ')}`
   if (lease.warm) return `cache: ${cacheFacts(lease, now).join(', ')}`

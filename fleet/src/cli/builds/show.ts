@@ -68,11 +68,15 @@ const leaseLines = (lease: BuildLease): readonly string[] => {
   ]
 }
 
-const cacheText = ({cache: {from, rolledBack, sealed, settled, usedBytes, why}, outcome, host}: BuildLease): string =>
-  [
-    from === null ? 'started empty' : `${rolledBack ? 'rolled back to' : 'from'} generation ${from}`,
+const cacheText = ({cache, outcome, host}: BuildLease): string => {
+  const {from, fromCheckpoint, rolledBack, sealed, settled, usedBytes, why} = cache
+  return [
+    from === null
+      ? 'started empty'
+      : `${rolledBack ? 'rolled back to' : 'from'} generation ${from}${fromCheckpoint ? ' (a checkpoint)' : ''}`,
     ...(usedBytes === null ? [] : [formatBytes(usedBytes)]),
     ...(sealed === null ? [] : [`sealed as ${sealed}`]),
     ...(why === null ? [] : [why]),
     ...(settled || outcome === null || host === null ? [] : ['not sealed yet: its builder is still there']),
   ].join(', ')
+}
