@@ -49,7 +49,7 @@ describe.skipIf(unprivileged())('a checkpoint', () => {
 
     await signalDaemon(builder.builder, 'SIGKILL')
     expect(await builder.released()).toMatchObject({clean: false, generation: null})
-    const next = await rig.launch({from: {generation, of: builder}})
+    const next = await rig.launch({cloneOf: {generation, filesystem: builder.copy}})
     const {steps: counts, said} = await next.buildOnce(...steps)
     expect(counts?.cached, said).toBe(counts?.total)
   })

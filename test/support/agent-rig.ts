@@ -40,6 +40,8 @@ export type AgentRigOptions = {
   /** Where clients reach builders; default: at the loopback address. */
   readonly address?: string
   readonly deny?: HostOptions['deny']
+  /** As after a reboot into another life of its fleet. */
+  readonly reboot?: {readonly bootId: string; readonly term: number}
 }
 
 const patientPolicy = {
@@ -94,7 +96,7 @@ export const makeAgentRig = async (
 ): Promise<AgentRig> => await rigIn(directory ?? (await makeTestDirectory()), options)
 
 const rigIn = async (directory: TestDirectory, options: AgentRigOptions): Promise<AgentRig> => {
-  const fleet = new ScriptedFleet()
+  const fleet = new ScriptedFleet(options.reboot?.term)
   const stop = new AbortController()
   const acts: string[] = []
   const log: Log = {
@@ -104,7 +106,8 @@ const rigIn = async (directory: TestDirectory, options: AgentRigOptions): Promis
     },
   }
   const host = await openHost(hostOptions(directory, options), stop.signal)
-  const agent = makeAgent(host, {dial: fleet.dial, log, policy: {...patientPolicy, ...options.policy}})
+  const facts = {...host.facts, ...(options.reboot && {bootId: options.reboot.bootId})}
+  const agent = makeAgent({...host, facts}, {dial: fleet.dial, log, policy: {...patientPolicy, ...options.policy}})
   const ended = agent.run(stop.signal)
   const builders: BuilderOnAgent[] = []
   const ask = (more: LaunchOptions = {}): BuilderOnAgent => {

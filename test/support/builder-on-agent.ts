@@ -16,8 +16,8 @@ export type LaunchOptions = {
   readonly maxUsedSpaceBytes?: number
   /** Go on with this one's copy. */
   readonly copyOf?: BuilderOnAgent
-  /** Begin on a clone of a generation that was made of this one's copy. */
-  readonly from?: {readonly generation: GenerationId; readonly of: BuilderOnAgent}
+  /** A clone of this generation, with the file system of the copy in which its line began. */
+  readonly cloneOf?: {readonly generation: GenerationId; readonly filesystem: CopyId}
 }
 
 const gibibyte = 1024 ** 3
@@ -144,12 +144,12 @@ export class BuilderOnAgent {
   }
 }
 
-const copyOf = (copy: CopyId, {sizeBytes = 4 * gibibyte, from}: LaunchOptions): DesiredCopy => ({
+const copyOf = (copy: CopyId, {sizeBytes = 4 * gibibyte, cloneOf}: LaunchOptions): DesiredCopy => ({
   copy,
   project: 'p-1' as ProjectId,
   architecture: 'amd64',
-  from: from?.generation ?? null,
-  filesystem: from?.of.copy ?? copy,
+  from: cloneOf?.generation ?? null,
+  filesystem: cloneOf?.filesystem ?? copy,
   sizeBytes,
   want: 'present',
 })

@@ -17,6 +17,12 @@ export class ScriptedFleet {
   #revision = 0
   #wire: Pick<Wire, 'send' | 'close'> | null = null
   readonly #waiting = new Set<() => void>()
+  readonly #term: Term
+
+  /** An agent that has heard of a term ignores those before it. */
+  constructor(term = 1) {
+    this.#term = term as Term
+  }
 
   /** For an agent in this process. */
   readonly dial: Dial = async () => {
@@ -63,7 +69,7 @@ export class ScriptedFleet {
     this.said.push(message)
     if (message.type === 'hello') {
       this.hellos.push(message)
-      this.#send({type: 'welcome', connection: 'c', term: 1 as Term, heartbeatMs: 60_000, nextSyncInMs: 60_000})
+      this.#send({type: 'welcome', connection: 'c', term: this.#term, heartbeatMs: 60_000, nextSyncInMs: 60_000})
       if (this.#revision > 0) this.#sayDesired()
     }
     if (message.type === 'observed') this.observed = message
@@ -90,7 +96,7 @@ export class ScriptedFleet {
   }
 
   #sayDesired(): void {
-    this.#send({type: 'desired', term: 1 as Term, revision: this.#revision as Revision, ...this.#wanted, drain: null})
+    this.#send({type: 'desired', term: this.#term, revision: this.#revision as Revision, ...this.#wanted, drain: null})
   }
 
   #send(message: FleetMessage): void {
