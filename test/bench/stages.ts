@@ -4,6 +4,7 @@ import type {Bare} from './bare.ts'
 import {concurrent} from './concurrent.ts'
 import type {Benchmark, Budget} from './harness.ts'
 import {cpuPercent, findProcess, residentMegabytes} from './idle.ts'
+import {sealAndClone} from './local-volumes.ts'
 import {makeOurs, type Ours} from './ours.ts'
 import {buildctlBuild, makeProject, type Project, timeNode, timeProgram} from './rebuild.ts'
 
@@ -35,6 +36,7 @@ export const stages = (place: Place): readonly Stage[] => [
   concurrent(place),
   idleUp(place),
   idleApart(place),
+  sealAndClone(place),
 ]
 
 const pairIn = ({root, directory, busybox}: Place, name: string): Pair => ({
