@@ -52,7 +52,9 @@ test('a drain that the host itself asks for', async () => {
 })
 
 test('a project that is made and deleted, a cache that is reset', async () => {
-  expect(await added(() => world.fleet.createProject('api', grace))).toEqual([['grace', 'create project', 'api', '']])
+  expect(await added(() => world.fleet.createProject({name: 'api'}, grace))).toEqual([
+    ['grace', 'create project', 'api', ''],
+  ])
   await world.builds('web')
   expect(await added(() => world.fleet.resetCache('web', 'amd64', grace))).toEqual([
     ['grace', 'reset cache', 'web', 'amd64'],

@@ -1,3 +1,4 @@
+import {promotions} from '@hearth/proto/api'
 import {ConfigError, checkConfig} from '@hearth/proto/config-file'
 import {parseDuration} from '@hearth/proto/duration'
 import {oneOf} from '@hearth/proto/schema'
@@ -28,6 +29,8 @@ const PolicyConfig = Type.Object({
   keepGenerations: Type.Optional(count(1, 100)),
   promoteMargin: Type.Optional(Type.Number({minimum: 0, maximum: 100, description: 'a number from 0 to 100'})),
   promoteStepCap: Type.Optional(Duration),
+  cacheAge: Type.Optional(Duration),
+  promote: Type.Optional(oneOf(...promotions)),
   retentionBuilds: Type.Optional(count(1)),
   cpuWeight: Type.Optional(count(1, 10_000)),
   maxUsedSpaceShare: Type.Optional(Type.Number({minimum: 0.1, maximum: 1, description: 'a number from 0.1 to 1'})),
@@ -123,6 +126,6 @@ const unitOf = (key: string): string => {
 }
 
 const toNumber = (key: string, value: unknown): unknown => {
-  if (typeof value !== 'string') return value
+  if (typeof value !== 'string' || unitOf(key) === '') return value
   return unitOf(key) === 'Ms' ? parseDuration(value) : parseSize(value)
 }

@@ -12,11 +12,14 @@ import {agentConnected, agentGone, agentSaid} from './hosts/agents.ts'
 import {cordonHost, drainHost, listHosts, registerHost, removeHost, showHost, uncordonHost} from './hosts/hosts.ts'
 import {Links} from './hosts/links.ts'
 import type {About, Policy} from './policy.ts'
+import {createProject, deleteProject, listProjects, setProject, showProject} from './projects/projects.ts'
 import {Alarm} from './scheduler/alarm.ts'
 import {Stopwatch} from './scheduler/stopwatch.ts'
 import {listAudit, status} from './status.ts'
 import type {Store} from './store/store.ts'
-import {createProject, deleteProject, listCaches, listProjects, resetCache} from './volumes/caches.ts'
+import {listCaches, resetCache} from './volumes/caches.ts'
+import {pinCache, rollBackCache, unpinCache} from './volumes/head/move.ts'
+import {showCaches} from './volumes/show.ts'
 
 export type FleetDeps = {
   readonly store: Store
@@ -62,9 +65,15 @@ export const createFleet = async (deps: FleetDeps): Promise<Fleet> => {
     drainHost: (id, request, by) => drainHost(core, id, request, by),
     removeHost: (id, by) => removeHost(core, id, by),
     listProjects: (by) => listProjects(core, by),
-    createProject: (name, by) => createProject(core, name, by),
+    showProject: (name, by) => showProject(core, name, by),
+    createProject: (request, by) => createProject(core, request, by),
+    setProject: (name, request, by) => setProject(core, name, request, by),
     deleteProject: (name, by) => deleteProject(core, name, by),
     listCaches: (by) => listCaches(core, by),
+    showCaches: (project, architecture, by) => showCaches(core, project, architecture, by),
+    rollBackCache: (asked, by) => rollBackCache(core, asked, by),
+    pinCache: (asked, by) => pinCache(core, asked, by),
+    unpinCache: (asked, by) => unpinCache(core, asked, by),
     resetCache: (project, architecture, by) => resetCache(core, project, architecture, by),
     status: (by) => status(core, by),
     listAudit: (limit, by) => listAudit(core, limit, by),

@@ -98,4 +98,8 @@ export type FleetEvent =
       readonly copy: CopyId | null
       readonly epoch: Epoch | null
     }
+  /** Someone made an older, or a newer, generation the head: builds that run leave nothing that becomes it. */
+  | {readonly type: 'cacheRolledBack'; readonly volume: string; readonly generation: GenerationId}
+  /** No build changes the head, until it is unpinned: null. */
+  | {readonly type: 'cachePinned'; readonly volume: string; readonly generation: GenerationId | null}
   | {readonly type: 'desiredSent'; readonly host: HostId; readonly term: Term; readonly revision: Revision}

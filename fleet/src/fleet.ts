@@ -3,12 +3,15 @@ import type {
   AuditEntry,
   Build,
   Cache,
+  CacheDetail,
   CancelBuild,
   CreateBuild,
+  CreateProject,
   DrainHost,
   FinishBuild,
   Host,
   Project,
+  SetProject,
   Status,
 } from '@hearth/proto/api'
 import type {Architecture, Trust} from '@hearth/proto/common'
@@ -23,6 +26,10 @@ export type Principal = {
   readonly projects: readonly string[] | null
   readonly trust: Trust
 }
+
+/** `architecture` null: all that the project has. `to`: the number of a generation. */
+export type OfCache = {readonly project: string; readonly architecture: Architecture | null}
+export type MoveHead = OfCache & {readonly to: number | null}
 
 /** One agent's connection, as the core sees it. `send` never blocks and never throws; a slow peer is dropped by the socket. */
 export interface AgentConnection {
@@ -63,9 +70,19 @@ export interface Fleet {
   removeHost(idOrName: string, by: Principal): Promise<void>
 
   listProjects(by: Principal): Promise<readonly Project[]>
-  createProject(name: string, by: Principal): Promise<Project>
+  showProject(name: string, by: Principal): Promise<Project>
+  createProject(request: CreateProject, by: Principal): Promise<Project>
+  /** Holds from now on, also for what runs; a volume that exists never shrinks. */
+  setProject(name: string, request: SetProject, by: Principal): Promise<Project>
   deleteProject(name: string, by: Principal): Promise<void>
   listCaches(by: Principal): Promise<readonly Cache[]>
+  /** All that is known of the caches of a project; `architecture` null: of each. */
+  showCaches(project: string, architecture: Architecture | null, by: Principal): Promise<readonly CacheDetail[]>
+  /** Another known-good generation becomes the head. Builds that run go on, and what they leave does not become it. */
+  rollBackCache(asked: MoveHead, by: Principal): Promise<readonly CacheDetail[]>
+  /** Builds start from the head, and none changes it. Neither policy nor a full disk takes it. */
+  pinCache(asked: MoveHead, by: Principal): Promise<readonly CacheDetail[]>
+  unpinCache(asked: OfCache, by: Principal): Promise<readonly CacheDetail[]>
   /** The next build starts empty. Safe during a build: that build keeps its copy, and nothing of it becomes the head. */
   resetCache(project: string, architecture: Architecture | null, by: Principal): Promise<readonly Cache[]>
   status(by: Principal): Promise<Status>

@@ -1,3 +1,4 @@
+import type {CachePolicy} from '@hearth/proto/api'
 import type {HostId} from '@hearth/proto/ids'
 
 /** What an operator may decide. All times are durations in milliseconds, counted on the monotonic clock. */
@@ -22,6 +23,10 @@ export type Policy = {
   readonly promoteMargin: number
   /** No step of a cache counts for more than this. */
   readonly promoteStepCapMs: number
+  /** A cache that was not used for so long goes; 0: it stays for ever. */
+  readonly cacheAgeMs: number
+  /** Whether builds change the head of their cache; see `CachePolicy`. */
+  readonly promote: CachePolicy['promote']
   readonly keepAbandonedMs: number
   readonly volumeSizeBytes: number
   /** Share of a volume that BuildKit's cache may fill, 0 to 1. */
@@ -62,6 +67,8 @@ export const defaultPolicy: Policy = {
   keepGenerations: 2,
   promoteMargin: 0.2,
   promoteStepCapMs: 10 * minuteMs,
+  cacheAgeMs: 30 * 24 * hourMs,
+  promote: 'auto',
   keepAbandonedMs: hourMs,
   volumeSizeBytes: 50_000_000_000,
   maxUsedSpaceShare: 0.8,

@@ -1,6 +1,6 @@
 import {type Static, Type} from 'typebox'
 import {Architecture, Endpoint, FailedStep, FinalState, finalStates, StepCounts, TimingsMs, Trust} from './common.ts'
-import {BuildId, GenerationId, HostId, ProjectId} from './ids.ts'
+import {BuildId, CopyId, GenerationId, HostId, ProjectId} from './ids.ts'
 import {Bytes, DurationMs, nullable, oneOf, TimeMs} from './schema.ts'
 
 // The HTTP API's types: what `hearth -o json` prints, what the OpenAPI document shows. All times are milliseconds.
@@ -152,6 +152,32 @@ export const DrainHost = Type.Object(
 )
 export type DrainHost = Static<typeof DrainHost>
 
+/**
+ * `auto`: a build's cache becomes the head if it started from the head, or saves clearly more than it; `always`: the last clean one
+ * does; `never`: builds leave the head as it is.
+ */
+export const promotions = ['auto', 'always', 'never'] as const
+/** Smaller volumes have no room for a cache: a file system takes a quarter of it. */
+export const leastCacheSizeBytes = 1_000_000_000
+const cachePolicyFields = {
+  /** Of new copies; what exists never shrinks. */
+  cacheSizeBytes: Type.Integer({minimum: leastCacheSizeBytes, maximum: 1e15}),
+  /** A cache that was not used for so long goes; 0: it stays for ever. */
+  cacheAgeMs: Type.Integer({minimum: 0}),
+  /** Known-good ones that are kept, with the head. */
+  generations: Type.Integer({minimum: 1, maximum: 100}),
+  promote: oneOf(...promotions),
+}
+export const CachePolicy = Type.Object(cachePolicyFields)
+export type CachePolicy = Static<typeof CachePolicy>
+const setFields = {
+  cacheSizeBytes: Type.Optional(nullable(cachePolicyFields.cacheSizeBytes)),
+  cacheAgeMs: Type.Optional(nullable(cachePolicyFields.cacheAgeMs)),
+  generations: Type.Optional(nullable(cachePolicyFields.generations)),
+  promote: Type.Optional(nullable(cachePolicyFields.promote)),
+}
+
+/** `policy` is what holds; `ownPolicy` names what of it was set for this project, the rest is the fleet's. */
 export const Project = Type.Object({
   id: ProjectId,
   name: ProjectName,
@@ -159,24 +185,96 @@ export const Project = Type.Object({
   builds: Type.Integer(),
   lastBuildAt: nullable(TimeMs),
   cacheBytes: Bytes,
+  policy: CachePolicy,
+  ownPolicy: Type.Array(Type.String()),
 })
 export type Project = Static<typeof Project>
-export const CreateProject = Type.Object({name: ProjectName}, {additionalProperties: false})
+/** What is set for a project; null: the fleet's policy holds again. What is missing stays as it is. */
+export const SetProject = Type.Object(setFields, {additionalProperties: false})
+export type SetProject = Static<typeof SetProject>
+export const CreateProject = Type.Object({name: ProjectName, ...setFields}, {additionalProperties: false})
+export type CreateProject = Static<typeof CreateProject>
 
-/** One cache volume: the line of generations of a project and architecture. */
+const cacheStates = ['empty', 'detached', 'attached', 'releasing'] as const
+/**
+ * One cache volume: the line of generations of a project and architecture. `usedBytes`: what it really takes, where that was measured;
+ * else blocks that its images share are counted in each.
+ */
 export const Cache = Type.Object({
   project: ProjectName,
   architecture: Architecture,
   head: nullable(
     Type.Object({generation: GenerationId, number: Type.Integer(), sealedAt: TimeMs, host: nullable(Type.String())}),
   ),
+  /** The head is fixed: builds start from it, and none changes it. */
+  pinned: Type.Boolean(),
   generations: Type.Integer(),
   copies: Type.Integer(),
   usedBytes: Bytes,
-  state: oneOf('empty', 'detached', 'attached', 'releasing'),
+  state: oneOf(...cacheStates),
 })
 export type Cache = Static<typeof Cache>
 export const ResetCache = Type.Object({architecture: Type.Optional(Architecture)}, {additionalProperties: false})
+export const UnpinCache = ResetCache
+/** `to`: the number of the generation that is to be the head; missing: the last known-good one before it, or, to pin, the head. */
+export const MoveHead = Type.Object(
+  {architecture: Type.Optional(Architecture), to: Type.Optional(Type.Integer({minimum: 1}))},
+  {additionalProperties: false},
+)
+export type MoveHead = Static<typeof MoveHead>
+
+/**
+ * What an image takes from its host's disk. `ownBytes`: what only it has, so what is free once it is gone; `shareBytes`: that, and its
+ * share of what it has in common with others, so that the sum over all is what they take. Null: not measured yet, or not measurable.
+ */
+export const ImageSpace = Type.Object({usedBytes: Bytes, ownBytes: nullable(Bytes), shareBytes: nullable(Bytes)})
+export type ImageSpace = Static<typeof ImageSpace>
+/** `build`: the last that wrote it. `setAside`: a rollback left it behind; it is kept as long as the policy says. */
+export const CacheGeneration = Type.Object({
+  generation: GenerationId,
+  number: Type.Integer(),
+  sealedAt: TimeMs,
+  build: nullable(BuildId),
+  head: Type.Boolean(),
+  knownGood: Type.Boolean(),
+  setAside: Type.Boolean(),
+  hosts: Type.Array(Type.String()),
+  space: nullable(ImageSpace),
+})
+export type CacheGeneration = Static<typeof CacheGeneration>
+/** `from`: the generation that it was made from; `build`: the one that has it, or had it last. */
+export const CacheCopy = Type.Object({
+  copy: CopyId,
+  state: oneOf('free', 'attached', 'abandoned', 'deleting'),
+  why: nullable(Type.String()),
+  host: Type.String(),
+  from: nullable(Type.Integer()),
+  build: nullable(BuildId),
+  space: nullable(ImageSpace),
+})
+export type CacheCopy = Static<typeof CacheCopy>
+export const LastRollback = Type.Object({
+  at: TimeMs,
+  from: nullable(Type.Integer()),
+  to: nullable(Type.Integer()),
+  why: Type.String(),
+})
+export type LastRollback = Static<typeof LastRollback>
+/** `generations`: the newest first. `emptyWhy`: why it has no head. */
+export const CacheDetail = Type.Object({
+  project: ProjectName,
+  architecture: Architecture,
+  state: oneOf(...cacheStates),
+  pinned: Type.Boolean(),
+  policy: CachePolicy,
+  usedAt: nullable(TimeMs),
+  usedBytes: Bytes,
+  emptyWhy: nullable(Type.String()),
+  lastRollback: nullable(LastRollback),
+  generations: Type.Array(CacheGeneration),
+  copies: Type.Array(CacheCopy),
+})
+export type CacheDetail = Static<typeof CacheDetail>
 
 export const tokenKinds = ['admin', 'project', 'join'] as const
 export const Token = Type.Object({

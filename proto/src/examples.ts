@@ -1,6 +1,7 @@
 // For tests: one whole example of everything that crosses a border, no field left out, nothing null that need not be.
 
 const uuid = '0b1c2d3e-4f50-4172-8394-a5b6c7d8e9f0'
+const space = {usedBytes: 4096, ownBytes: 1, shareBytes: 2}
 const slots = {total: 4, busy: 1, warm: 1, terminating: 1, free: 1}
 const timingsMs = {queue: 1, place: 2, attach: 3, mount: 4, start: 5, build: 6, stop: 7, detach: 8, seal: 9}
 const endpoint = {kind: 'tcp', address: '10.0.0.5', port: 41000, serverName: 'b-1.hearth'}
@@ -82,8 +83,8 @@ export const messageExamples = {
       term: 1,
       revision: 7,
       builders: [observedBuilder],
-      copies: [{copy: uuid, usedBytes: 4096, fault: {code: 'no-space', message: 'the pool is full'}}],
-      generations: [{generation: 'g-41', usedBytes: 4096}],
+      copies: [{copy: uuid, ...space, fault: {code: 'no-space', message: 'the pool is full'}}],
+      generations: [{generation: 'g-41', ...space}],
       usage: {
         ...{diskTotalBytes: 10, diskFreeBytes: 5, memoryAvailableBytes: 7, load: 0.5},
         pressure: {message: 'the disk is nearly full', missingBytes: 4, evict: true, closed: false},
@@ -118,6 +119,7 @@ export const messageExamples = {
   },
 }
 
+const cachePolicy = {cacheSizeBytes: 20e9, cacheAgeMs: 0, generations: 3, promote: 'never'}
 const lease = {
   architecture: 'amd64',
   state: 'ready',
@@ -200,15 +202,50 @@ export const answerExamples = {
       },
     ],
   },
-  Project: {id: 'p-1', name: 'acme/web', createdAt: 1, builds: 3, lastBuildAt: 5, cacheBytes: 4096},
+  Project: {
+    id: 'p-1',
+    name: 'acme/web',
+    createdAt: 1,
+    builds: 3,
+    lastBuildAt: 5,
+    cacheBytes: 4096,
+    policy: cachePolicy,
+    ownPolicy: ['promote'],
+  },
   Cache: {
     project: 'acme/web',
     architecture: 'amd64',
     head: {generation: 'g-41', number: 41, sealedAt: 4, host: 'one'},
+    pinned: true,
     generations: 2,
     copies: 1,
     usedBytes: 4096,
     state: 'attached',
+  },
+  CacheDetail: {
+    project: 'acme/web',
+    architecture: 'amd64',
+    state: 'attached',
+    pinned: false,
+    policy: cachePolicy,
+    usedAt: 5,
+    usedBytes: 4096,
+    emptyWhy: 'it was reset',
+    lastRollback: {at: 5, from: 42, to: 41, why: 'root rolled it back'},
+    generations: [
+      {
+        generation: 'g-41',
+        number: 41,
+        sealedAt: 4,
+        build: 'b-7f3',
+        head: true,
+        knownGood: true,
+        setAside: false,
+        hosts: ['one'],
+        space,
+      },
+    ],
+    copies: [{copy: uuid, state: 'abandoned', why: 'x', host: 'one', from: 41, build: 'b-7f3', space}],
   },
   Token: token,
   CreatedToken: {token: 'ht_abcdefgh.secret.pin', record: token},
@@ -242,7 +279,9 @@ export const requestExamples = {
   FinishBuild: {interrupted: true},
   CancelBuild: {reason: 'typo', by: 'anna'},
   DrainHost: {reason: 'kernel', deadlineMs: 0},
-  CreateProject: {name: 'acme/web'},
+  CreateProject: {name: 'acme/web', ...cachePolicy},
+  MoveHead: {architecture: 'arm64', to: 3},
+  SetProject: cachePolicy,
   ResetCache: {architecture: 'arm64'},
   CreateToken: {kind: 'project', name: 'ci', projects: ['acme/web'], trust: 'untrusted', expiresInMs: 1},
   JoinHost: {token: 'hj_x', certificateRequestPem: '-----BEGIN', name: 'one', architecture: 'amd64'},

@@ -74,10 +74,15 @@ export const ObservedBuilder = Type.Object({
 })
 export type ObservedBuilder = Static<typeof ObservedBuilder>
 
-/** A copy's image on this host. `usedBytes` is what it takes from the disk, not its virtual size. */
-export const ObservedCopy = Type.Object({copy: CopyId, usedBytes: Bytes, fault: nullable(Fault)})
+/**
+ * `usedBytes` is what an image takes from the disk, not its virtual size; blocks that it shares are counted. `ownBytes`: what only it
+ * has. `shareBytes`: that, and its share of the others. Both are measured seldom, and missing until then.
+ */
+const space = {usedBytes: Bytes, ownBytes: Type.Optional(Bytes), shareBytes: Type.Optional(Bytes)}
+/** A copy's image on this host. */
+export const ObservedCopy = Type.Object({copy: CopyId, ...space, fault: nullable(Fault)})
 export type ObservedCopy = Static<typeof ObservedCopy>
-export const ObservedGeneration = Type.Object({generation: GenerationId, usedBytes: Bytes})
+export const ObservedGeneration = Type.Object({generation: GenerationId, ...space})
 export type ObservedGeneration = Static<typeof ObservedGeneration>
 
 /**

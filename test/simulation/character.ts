@@ -46,6 +46,7 @@ export const characterOf = (chance: Chance): Character => {
       keepAbandonedMs: 30_000,
       drainDeadlineMs: 30_000,
       keepGenerations: chance.between(1, 4),
+      retentionSweepMs: 10_000,
     },
     hosts,
     projects,

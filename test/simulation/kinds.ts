@@ -36,6 +36,8 @@ const fleet: Each<FleetEvent> = {
   generationSealed: true,
   generationDropped: true,
   headChanged: true,
+  cacheRolledBack: true,
+  cachePinned: true,
   desiredSent: true,
 }
 const disk: Each<FakeVolumeEvent> = {

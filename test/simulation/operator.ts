@@ -1,4 +1,5 @@
 import type {Fleet, Principal} from '@hearth/fleet/fleet'
+import {architectures} from '@hearth/proto/common'
 import type {Victims} from './faults.ts'
 
 const place = 'ops'
@@ -22,6 +23,25 @@ const acts = {
     return fleet.drainHost(host, {deadlineMs, reason: 'upgrade'}, admin)
   }),
   removeHost: onAnyHost((fleet, host) => fleet.removeHost(host, admin)),
+  rollBackCache: (fleet, {chance, projects}) => {
+    const asked = {project: chance.pick(projects) ?? '', architecture: chance.pick(architectures) ?? null}
+    return fleet.rollBackCache({...asked, to: chance.pick([null, null, 1, 2, 3]) ?? null}, admin)
+  },
+  pinCache: (fleet, {chance, projects}) =>
+    fleet.pinCache({project: chance.pick(projects) ?? '', architecture: null, to: null}, admin),
+  unpinCache: (fleet, {chance, projects}) =>
+    fleet.unpinCache({project: chance.pick(projects) ?? '', architecture: null}, admin),
+  setProject: (fleet, {chance, projects}) =>
+    fleet.setProject(
+      chance.pick(projects) ?? '',
+      {
+        promote: chance.pick(['auto', 'always', 'never', null] as const) ?? null,
+        generations: chance.pick([1, 3, null]) ?? null,
+        cacheAgeMs: chance.pick([20_000, 60_000, null]) ?? null,
+        cacheSizeBytes: chance.pick([20e9, 80e9, null]) ?? null,
+      },
+      admin,
+    ),
   resetCache: (fleet, {chance, projects}) => fleet.resetCache(chance.pick(projects) ?? '', null, admin),
   deleteProject: (fleet, {chance, projects}) => fleet.deleteProject(chance.pick(projects) ?? '', admin),
   cancelBuild: async (fleet, {chance}) => {

@@ -1,9 +1,21 @@
 import type {AgentMessage, Hello} from '@hearth/proto/agent-message'
-import type {Build, Cache, CreateBuild, Host, Project, Status} from '@hearth/proto/api'
+import type {
+  Build,
+  Cache,
+  CacheDetail,
+  CreateBuild,
+  CreateProject,
+  Host,
+  Project,
+  SetProject,
+  Status,
+} from '@hearth/proto/api'
 import type {Architecture} from '@hearth/proto/common'
 import type {BuildId, HostId, ProjectId, Term} from '@hearth/proto/ids'
 import {ApiFailure} from '../api-failure.ts'
-import type {AgentConnection, Fleet, Principal} from '../fleet.ts'
+import type {AgentConnection, Fleet, OfCache, Principal} from '../fleet.ts'
+import {defaultPolicy} from '../policy.ts'
+import {changedPolicy, projectPolicy} from '../projects/policy.ts'
 
 /** Behaves as the core does towards the API and the agents, without placing anything: tests move builds on by `change`. */
 export class FakeFleet implements Fleet {
@@ -127,11 +139,26 @@ export class FakeFleet implements Fleet {
     return [...this.projects.values()]
   }
 
-  async createProject(name: string): Promise<Project> {
+  async showProject(name: string): Promise<Project> {
+    const project = this.projects.get(name)
+    if (!project) throw new ApiFailure(404, 'not-found', `there is no project ${name}`)
+    return project
+  }
+
+  async createProject({name, ...wanted}: CreateProject): Promise<Project> {
     const id = `p-${this.projects.size + 1}` as ProjectId
-    const project: Project = {id, name, createdAt: 1, builds: 0, lastBuildAt: null, cacheBytes: 0}
+    const policy = {...projectPolicy({policy: defaultPolicy}, null), ...changedPolicy({}, wanted)}
+    const counts = {createdAt: 1, builds: 0, lastBuildAt: null, cacheBytes: 0}
+    const project: Project = {id, name, ...counts, policy, ownPolicy: Object.keys(wanted)}
     this.projects.set(name, project)
     return project
+  }
+
+  async setProject(name: string, wanted: SetProject): Promise<Project> {
+    const project = await this.showProject(name)
+    const changed = {...project, policy: {...project.policy, ...changedPolicy({}, wanted)}}
+    this.projects.set(name, changed)
+    return changed
   }
 
   async deleteProject(name: string): Promise<void> {
@@ -143,8 +170,24 @@ export class FakeFleet implements Fleet {
   }
 
   async resetCache(project: string, architecture: Architecture | null): Promise<readonly Cache[]> {
-    const none = {head: null, generations: 0, copies: 0, usedBytes: 0, state: 'empty'} as const
+    const none = {head: null, pinned: false, generations: 0, copies: 0, usedBytes: 0, state: 'empty'} as const
     return [{project, architecture: architecture ?? 'amd64', ...none}]
+  }
+
+  async showCaches(project: string, architecture: Architecture | null): Promise<readonly CacheDetail[]> {
+    return [cacheOf(project, architecture, false)]
+  }
+
+  async rollBackCache({project, architecture}: OfCache): Promise<readonly CacheDetail[]> {
+    return [cacheOf(project, architecture, false)]
+  }
+
+  async pinCache({project, architecture}: OfCache): Promise<readonly CacheDetail[]> {
+    return [cacheOf(project, architecture, true)]
+  }
+
+  async unpinCache({project, architecture}: OfCache): Promise<readonly CacheDetail[]> {
+    return [cacheOf(project, architecture, false)]
   }
 
   async status(by: Principal): Promise<Status> {
@@ -199,6 +242,20 @@ export class FakeFleet implements Fleet {
     this.logs.set(`${build} ${architecture}`, text)
   }
 }
+
+const cacheOf = (project: string, architecture: Architecture | null, pinned: boolean): CacheDetail => ({
+  project,
+  architecture: architecture ?? 'amd64',
+  state: 'empty',
+  pinned,
+  policy: projectPolicy({policy: defaultPolicy}, null),
+  usedAt: null,
+  usedBytes: 0,
+  emptyWhy: null,
+  lastRollback: null,
+  generations: [],
+  copies: [],
+})
 
 const buildOf = (id: BuildId, {project, summary, trust = 'trusted'}: CreateBuild, {actor}: Principal): Build => ({
   id,

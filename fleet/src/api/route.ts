@@ -7,7 +7,7 @@ import type {Principal} from '../fleet.ts'
 export type Access = 'anyone' | 'token' | 'admin' | 'host'
 
 type Shape<Body extends TSchema, Query extends TSchema> = {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** `:name` is one segment (URL-encoded if it holds a slash), `*` is all that is left. */
   readonly path: string
   /** How the OpenAPI document writes a path with `*`. */

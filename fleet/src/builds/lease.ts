@@ -3,7 +3,9 @@ import type {FinalState} from '@hearth/proto/common'
 import type {BuildId, GenerationId} from '@hearth/proto/ids'
 import type {Change} from '../change.ts'
 import {terminateBuilder} from '../hosts/builder.ts'
-import type {LeaseRecord} from '../store/records.ts'
+import {projectPolicy} from '../projects/policy.ts'
+import type {BuilderRecord, LeaseRecord} from '../store/records.ts'
+import {whyFixed} from '../volumes/promotion/decide.ts'
 import {buildStateOf, isFinal} from './state.ts'
 import {transition} from './transition.ts'
 
@@ -60,15 +62,27 @@ export const loseLease = async (change: Change, lease: LeaseRecord, why: string,
   await refreshBuild(change, lease.build)
 }
 
-/** An untrusted builder serves one lease only: what one fork left in it is not for another. Nor is a cache from before a reset. */
 const freeBuilder = async (change: Change, lease: LeaseRecord, wasReady: boolean) => {
   const builder = lease.builder && (await change.tx.builders.get(lease.builder))
   if (!builder || builder.lease !== lease.id) return
   const freed = {...builder, lease: null, served: builder.served + (wasReady ? 1 : 0)}
   await change.putBuilder(freed)
-  if (builder.trust === 'untrusted') return await terminateBuilder(change, freed, 'an untrusted build has ended')
-  const volume = await change.tx.volumes.get(builder.volume)
-  if (volume?.line !== builder.line) await terminateBuilder(change, freed, 'its cache was reset during the build')
+  const why = await whyNotWarm(change, freed)
+  if (why) await terminateBuilder(change, freed, why)
+}
+
+/**
+ * An untrusted builder serves one lease only: what one fork left in it is not for another. Nor is a cache from before a reset or a
+ * rollback, or one that no build may change: the next build is to start from the head.
+ */
+const whyNotWarm = async (
+  {tx, core}: Change,
+  {trust, volume: id, line, project}: BuilderRecord,
+): Promise<string | null> => {
+  if (trust === 'untrusted') return 'an untrusted build has ended'
+  const volume = await tx.volumes.get(id)
+  if (volume?.line !== line) return volume?.lineWhy ?? 'its cache was reset during the build'
+  return whyFixed(volume, projectPolicy(core, await tx.projects.get(project)).promote)
 }
 
 /** A build that can't have one of its architectures has no use for the others. */

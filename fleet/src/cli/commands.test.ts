@@ -91,6 +91,18 @@ describe('what each command asks for', () => {
       {name: 'acme/web'},
       'acme/web is made; build it with: hearth build --project acme/web .',
     ],
+    [
+      'projects create web --cache-size 20GB --cache-age 30d --generations 3 --promote never -o yaml',
+      'POST /v1/projects {"name":"web","cacheSizeBytes":20000000000,"cacheAgeMs":2592000000,"generations":3,"promote":"never"}',
+      {name: 'web'},
+      'name: web',
+    ],
+    [
+      'projects set web --cache-size default --cache-age never --promote default -o yaml',
+      'PATCH /v1/projects/web {"cacheSizeBytes":null,"cacheAgeMs":0,"promote":null}',
+      {name: 'web'},
+      'name: web',
+    ],
     ['projects delete acme/web --yes', 'DELETE /v1/projects/acme%2Fweb', null, 'acme/web is deleted'],
     ['caches reset web --yes', 'POST /v1/caches/web/reset {}', [], 'the next build of web starts with an empty cache'],
     [
@@ -112,6 +124,24 @@ describe('what each command asks for', () => {
     ['builds --project a --project b -o json', 'GET /v1/builds?project=b', [], '[]'],
   ])('%s', async (line, asked, answer, out) => {
     expect(await run(line, answer)).toEqual({code: 0, asked: [asked], out})
+  })
+})
+
+describe('a policy that can not be', () => {
+  it.each<[line: string, message: string]>([
+    ['projects set web', 'what is to be set? add --cache-size, --cache-age, --generations or --promote'],
+    ['projects set web --cache-size 20', "--cache-size is '20', but must be a size such as 20GB, or default"],
+    ['projects set web --cache-size 500MB', '--cache-size is 500MB, but a volume needs at least 1.0 GB'],
+    [
+      'projects set web --cache-age 30',
+      "--cache-age is '30', but must be a duration such as 30d, or never, or default",
+    ],
+    ['projects set web --cache-age 0s', "--cache-age is '0s', but must be a duration"],
+    ['projects set web --generations 0', "--generations is '0', but must be a whole number from 1 to 100, or default"],
+    ['projects set web --promote sometimes', "--promote is one of auto, always, never, default, not 'sometimes'"],
+    ['projects set web --cache-sise 1GB', 'unknown flag --cache-sise: did you mean --cache-size?'],
+  ])('%s', async (line, message) => {
+    await expect(run(line)).rejects.toThrow(message)
   })
 })
 
@@ -216,12 +246,19 @@ describe('what people see', () => {
       builds: 7,
       lastBuildAt: Date.now() - 7200_000,
       cacheBytes: 2.1e9,
+      policy: {cacheSizeBytes: 50e9, cacheAgeMs: 30 * 86_400_000, generations: 3, promote: 'auto'},
+      ownPolicy: ['generations'],
     }
     expect((await run('projects', [project])).out).toBe('PROJECT   BUILDS  LAST  CACHE\nacme/web  7       2 h   2.1 GB')
+    const {out} = await run('projects show acme/web', project)
+    expect(out).toContain('  builds       7 builds, the last 2 h ago\n  caches       2.1 GB\n')
+    expect(out).toContain('  cache size   50.0 GB (default)\n  cache age    30 d (default)\n  generations  3\n')
+    expect(out).toMatch(/ {2}promote {6}auto \(default\)$/)
     const cache: Cache = {
       project: 'web',
       architecture: 'amd64',
       head: null,
+      pinned: false,
       generations: 0,
       copies: 0,
       usedBytes: 0,

@@ -2,7 +2,7 @@ import {type ClientRequest, type IncomingMessage, request as plainRequest, type 
 import type {ApiError} from '@hearth/proto/api'
 import {FleetUnreachableError, RefusedError, UsageError} from './failures.ts'
 
-export type Method = 'GET' | 'POST' | 'DELETE'
+export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 
 /** The fleet's HTTP API as this command line needs it. Refusals are `RefusedError`, silence is `FleetUnreachableError`. */
 export type FleetHttp = {

@@ -1,3 +1,4 @@
+import {architectures} from '@hearth/proto/common'
 import type {Argv, CommandModule, Options} from 'yargs'
 import type {Context} from './context.ts'
 import type {FleetHttp} from './http.ts'
@@ -67,6 +68,9 @@ export const withHost = <T>(args: Argv<T>) =>
       describe: 'its name or id, or the beginning of its id',
     }),
   )
+
+export const withArchitecture = <T>(args: Argv<T>) =>
+  args.option('architecture', {choices: architectures, describe: 'only this one'})
 
 export const withProject = <T>(args: Argv<T>) =>
   args.positional(

@@ -49,6 +49,11 @@ export class FakeAgent {
   refused: string | null = null
   connection: AgentConnection | null = null
   #applied: Desired | null = null
+
+  /** What it was told last. */
+  get desired(): Desired | null {
+    return this.#applied
+  }
   #connections = 0
 
   constructor(name: string, architecture: Architecture, slots: number) {

@@ -68,6 +68,7 @@ const copies = fc.subarray(copyIds).chain((ids) =>
         architecture: fc.constant('amd64' as const),
         from: fc.option(fc.constantFrom(...generationIds)),
         filesystem: fc.constantFrom(...copyIds),
+        sizeBytes: fc.option(fc.nat(), {nil: undefined}),
         state: fc.constantFrom('free' as const, 'attached' as const, 'abandoned' as const, 'deleting' as const),
       }),
     ),
@@ -164,7 +165,7 @@ describe('what a host is to do', () => {
         expect({from, filesystem, sizeBytes}).toEqual({
           from: record?.from,
           filesystem: record?.filesystem,
-          sizeBytes: given.volumeSizeBytes,
+          sizeBytes: record?.sizeBytes ?? given.volumeSizeBytes,
         })
       }
     })

@@ -11,6 +11,7 @@ export type HostRows = {
   readonly keys: ReadonlyMap<string, string>
   readonly copies: readonly CopyRecord[]
   readonly generations: readonly GenerationRecord[]
+  /** Of a copy that does not say. */
   readonly volumeSizeBytes: number
   readonly drainLeftMs: number | null
 }
@@ -27,9 +28,9 @@ export const desiredState = (rows: HostRows, term: Term): Desired => ({
   copies: rows.copies
     .filter(({state}) => state !== 'abandoned')
     .map((copy): DesiredCopy => {
-      const {id, project, architecture, from, filesystem, state} = copy
+      const {id, project, architecture, from, filesystem, state, sizeBytes = rows.volumeSizeBytes} = copy
       const want = state === 'deleting' ? 'absent' : 'present'
-      return {copy: id, project, architecture, from, filesystem, sizeBytes: rows.volumeSizeBytes, want}
+      return {copy: id, project, architecture, from, filesystem, sizeBytes, want}
     }),
   generations: rows.generations.map(({id, state}) => ({
     generation: id,

@@ -1,6 +1,7 @@
 import type {Observed} from '@hearth/proto/agent-message'
+import type {ImageSpace} from '@hearth/proto/api'
 import type {BuilderId, CopyId, GenerationId, HostId} from '@hearth/proto/ids'
-import type {HostUsage, ObservedBuilder} from '@hearth/proto/observed'
+import type {HostUsage, ObservedBuilder, ObservedGeneration} from '@hearth/proto/observed'
 import type {AgentConnection} from '../fleet.ts'
 import type {BuilderRecord} from '../store/records.ts'
 
@@ -14,17 +15,23 @@ export type HostReport = {
   readonly foreign: readonly ObservedBuilder[]
   readonly serving: ReadonlySet<BuilderId>
   readonly usage: HostUsage | null
-  readonly copyBytes: ReadonlyMap<CopyId, number>
-  readonly generationBytes: ReadonlyMap<GenerationId, number>
+  readonly copySpace: ReadonlyMap<CopyId, ImageSpace>
+  readonly generationSpace: ReadonlyMap<GenerationId, ImageSpace>
 }
 const nothing: HostReport = {
   builders: new Map(),
   foreign: [],
   serving: new Set(),
   usage: null,
-  copyBytes: new Map(),
-  generationBytes: new Map(),
+  copySpace: new Map(),
+  generationSpace: new Map(),
 }
+
+const spaceOf = ({usedBytes, ownBytes, shareBytes}: Omit<ObservedGeneration, 'generation'>): ImageSpace => ({
+  usedBytes,
+  ownBytes: ownBytes ?? null,
+  shareBytes: shareBytes ?? null,
+})
 
 /** The connections of agents and what each host said last. Not in the store: after a restart every agent says it again. */
 export class Links {
@@ -101,8 +108,8 @@ export class Links {
     this.#reports.set(host, {
       ...this.report(host),
       usage,
-      copyBytes: new Map(copies.map(({copy, usedBytes}) => [copy, usedBytes])),
-      generationBytes: new Map(generations.map(({generation, usedBytes}) => [generation, usedBytes])),
+      copySpace: new Map(copies.map((each) => [each.copy, spaceOf(each)])),
+      generationSpace: new Map(generations.map((each) => [each.generation, spaceOf(each)])),
     })
   }
 

@@ -3,6 +3,7 @@ import type {BuilderId, BuildId, CopyId, Epoch, GenerationId, HostId} from '@hea
 import {refreshBuild} from '../builds/lease.ts'
 import {transition} from '../builds/transition.ts'
 import type {Change} from '../change.ts'
+import {cacheBudgetBytes, newCopyBytes} from '../projects/policy.ts'
 import type {
   BuilderRecord,
   CopyRecord,
@@ -82,7 +83,8 @@ type Attach = {
 
 const attachCopy = async (change: Change, {volume, host, choice, from, builder}: Attach): Promise<CopyRecord> => {
   const known = choice.copy && (await change.tx.copies.get(choice.copy))
-  const copy = known || emptyCopy(change.core.random.uuid() as CopyId, volume, host, from)
+  const sizeBytes = newCopyBytes(change.core, await change.tx.projects.get(volume.project), from)
+  const copy = known || {...emptyCopy(change.core.random.uuid() as CopyId, volume, host, from), sizeBytes}
   const attached: CopyRecord = {...copy, epoch: (copy.epoch + 1) as Epoch, state: 'attached'}
   await change.putCopy(attached)
   const {id, epoch} = attached
@@ -132,7 +134,7 @@ const newBuilder = async (change: Change, made: NewBuilder): Promise<BuilderReco
       cpuWeight: policy.cpuWeight,
       memoryBytes: Math.max(1, Math.floor(host.memoryBytes / Math.max(1, host.slots))),
     },
-    maxUsedSpaceBytes: Math.floor(policy.volumeSizeBytes * policy.maxUsedSpaceShare),
+    maxUsedSpaceBytes: cacheBudgetBytes(change.core, await change.tx.projects.get(project), copy),
     lease: lease.id,
     lastLease: lease.id,
     serves: lease.build,

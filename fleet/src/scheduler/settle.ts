@@ -5,6 +5,7 @@ import type {Change} from '../change.ts'
 import {terminateBuilder} from '../hosts/builder.ts'
 import {advanceDrains} from '../hosts/drain.ts'
 import type {HostRecord, LeaseRecord} from '../store/records.ts'
+import {expireCaches} from '../volumes/age/expire.ts'
 import {wantCheckpoints} from '../volumes/checkpoint/checkpoint.ts'
 import {makeRoom} from '../volumes/eviction/evict.ts'
 import {aheadMs} from '../volumes/promotion/judge.ts'
@@ -26,6 +27,7 @@ export const settle = async (change: Change) => {
   await schedule(change)
   await retireIdle(change)
   await wantCheckpoints(change)
+  await expireCaches(change)
   await sweepVolumes(change)
   await makeRoom(change)
   await sweepRetention(change)

@@ -1,4 +1,4 @@
-import type {BuildLease, LeaseCache, Token} from '@hearth/proto/api'
+import type {BuildLease, CachePolicy, LastRollback, LeaseCache, Token} from '@hearth/proto/api'
 import type {Architecture, Limits, Trust} from '@hearth/proto/common'
 import type {
   BuilderId,
@@ -13,6 +13,7 @@ import type {
 } from '@hearth/proto/ids'
 import type {BuildState} from '../builds/state.ts'
 import type {LeaseState} from '../builds/transition.ts'
+import type {Unused} from '../volumes/age/decide.ts'
 
 // What the fleet remembers. Times that end in `At` are wall clock and only shown; no deadline is computed from them.
 
@@ -35,7 +36,13 @@ export type HostRecord = {
   readonly revision: Revision
 }
 
-export type ProjectRecord = {readonly id: ProjectId; readonly name: string; readonly createdAt: number}
+/** `cachePolicy`: what was set for its caches; see projects/policy.ts. */
+export type ProjectRecord = {
+  readonly id: ProjectId
+  readonly name: string
+  readonly createdAt: number
+  readonly cachePolicy?: Partial<CachePolicy>
+}
 
 /** A token of people, CI or a joining host. Only the hash of its secret is kept. */
 export type TokenRecord = Token & {readonly secretHash: string}
@@ -126,7 +133,8 @@ export type BuilderRecord = {
 
 /**
  * One per project and architecture. `line` grows with each reset. `rollback`: what the next build is to be told. `usedAt`: when a build
- * last began or ended on it. `evicted`: when, and for want of room on which host, its cache was let go; null once a build began anew.
+ * last began or ended on it; `unused`: how long it was seen not to be. `pinned`: the head, while no build may change it.
+ * `lineWhy`: what a build that began on the line before is told. `evicted`: when, and for want of room on which host, its cache was let go; null once a build began anew.
  */
 export type VolumeRecord = {
   readonly id: string
@@ -139,13 +147,18 @@ export type VolumeRecord = {
   readonly rollback: string | null
   readonly emptyWhy: string | null
   readonly usedAt?: number
+  readonly unused?: Unused
+  readonly pinned?: GenerationId | null
+  readonly lineWhy?: string
+  readonly lastRollback?: LastRollback
   readonly evicted?: {readonly at: number; readonly host: string} | null
   readonly deleted: boolean
 }
 
 /**
  * `free`: detached clean, holds exactly `from`. `attached`: granted to a builder. `abandoned`: never to be attached again.
- * `deleting`: to be gone from its host; `goneRevision` is the first desired state that said so.
+ * `deleting`: to be gone from its host; `goneRevision` is the first desired state that said so. `sizeBytes`: of its image; that of the
+ * fleet's policy if it is missing.
  */
 export type CopyRecord = {
   readonly id: CopyId
@@ -156,6 +169,7 @@ export type CopyRecord = {
   readonly epoch: Epoch
   readonly filesystem: CopyId
   readonly from: GenerationId | null
+  readonly sizeBytes?: number
   readonly state: 'free' | 'attached' | 'abandoned' | 'deleting'
   readonly why: string | null
   readonly goneRevision: Revision | null
@@ -163,7 +177,8 @@ export type CopyRecord = {
 
 /**
  * `hosts` hold it; `seenOn` have reported it. `build`: the last that wrote it. `checkpoint`: made while its builder went on. A
- * `deleting` one is to be gone, as for copies.
+ * `deleting` one is to be gone, as for copies. `setAside`: a rollback left
+ * it behind.
  */
 export type GenerationRecord = {
   readonly id: GenerationId
@@ -177,6 +192,8 @@ export type GenerationRecord = {
   readonly fromCopy: CopyId
   readonly build?: BuildId
   readonly checkpoint?: boolean
+  readonly setAside?: boolean
+  readonly sizeBytes?: number
   readonly bytes: number | null
   readonly state: 'kept' | 'deleting'
   readonly goneRevision: Revision | null

@@ -15,6 +15,8 @@ export type KnownGeneration = {
   readonly number: number
   readonly hosts: readonly HostId[]
   readonly knownGood: boolean
+  /** A rollback left it behind: no build starts from it unless someone makes it the head again. */
+  readonly setAside?: boolean
 }
 export type KnownCopy = {
   readonly id: CopyId
@@ -51,6 +53,7 @@ export const chooseCopy = (input: CopyInput): CopyChoice => {
   const {volume, generations, copies, host, trust, avoid, note, beside} = input
   const usable = generations
     .filter(({id, hosts, knownGood}) => volume.head && knownGood && hosts.includes(host) && !avoid.includes(id))
+    .filter(({id, setAside}) => !setAside || id === volume.head)
     .sort((a, b) => b.number - a.number)
   const head = usable.find(({id}) => id === volume.head)
   if (head) {
@@ -78,14 +81,19 @@ const reasonWithout = (
   return hosts.length > 0 ? `generation ${number} is on another host` : `generation ${number} is no longer on any host`
 }
 
-/** The generations to delete: all but the head and the newest known-good ones, and those from which a copy is being made. */
+/**
+ * The generations to delete: all but the head and the newest known-good ones, and those from which a copy is being made. Those that were
+ * set aside by a rollback go before the others.
+ */
 export const generationsToDrop = (
   head: GenerationId | null,
   generations: readonly KnownGeneration[],
   inUse: ReadonlySet<GenerationId>,
   keep: number,
 ): readonly GenerationId[] => {
-  const others = generations.filter(({id}) => id !== head).sort((a, b) => b.number - a.number)
+  const others = generations
+    .filter(({id}) => id !== head)
+    .sort((a, b) => Number(a.setAside ?? false) - Number(b.setAside ?? false) || b.number - a.number)
   const spare = others.filter(({knownGood, hosts}) => knownGood && hosts.length > 0).slice(0, Math.max(0, keep - 1))
   return others.filter((generation) => !spare.includes(generation) && !inUse.has(generation.id)).map(({id}) => id)
 }

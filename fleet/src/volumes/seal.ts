@@ -23,6 +23,7 @@ export const generationOf = ({at, core}: Change, {builder, copy, volume, seal}: 
   knownGood: true,
   fromCopy: copy.id,
   build: builder.serves,
+  sizeBytes: copy.sizeBytes ?? core.policy.volumeSizeBytes,
   bytes: core.links.report(builder.host).builders.get(builder.id)?.seen.usedBytes ?? null,
   state: 'kept',
   goneRevision: null,

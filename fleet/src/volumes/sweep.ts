@@ -1,6 +1,7 @@
 import type {GenerationId} from '@hearth/proto/ids'
 import type {Change} from '../change.ts'
 import {pressureOf} from '../hosts/disk.ts'
+import {projectPolicy} from '../projects/policy.ts'
 import type {CopyRecord, GenerationRecord, VolumeRecord} from '../store/records.ts'
 import {generationsToDrop} from './decide.ts'
 import {pruneGains} from './promotion/judge.ts'
@@ -38,9 +39,13 @@ const sweepVolume = async (
 ) => {
   const {tx, core} = change
   const head = volume.deleted ? null : volume.head
-  for (const copy of copies) if (isStale(copy, head)) await condemnCopy(change, copy)
+  const {generations: kept, cacheSizeBytes} = projectPolicy(core, await tx.projects.get(volume.project))
+  for (const copy of copies) {
+    const isSmall = (copy.sizeBytes ?? core.policy.volumeSizeBytes) < cacheSizeBytes
+    if (isStale(copy, head, isSmall)) await condemnCopy(change, copy)
+  }
   const inUse = new Set(copies.flatMap(({state, from}): GenerationId[] => (state === 'attached' && from ? [from] : [])))
-  const keep = head ? core.policy.keepGenerations : 0
+  const keep = head ? kept : 0
   const drop = generationsToDrop(head, generations, inUse, keep)
   for (const generation of generations) if (drop.includes(generation.id)) await condemnGeneration(change, generation)
   if (drop.length > 0) await pruneGains(change, volume.id)
@@ -48,5 +53,6 @@ const sweepVolume = async (
   if ((await tx.generations.count({volume: volume.id})) === 0) await tx.volumes.delete(volume.id)
 }
 
-/** A detached copy that is not the head's own is of no use: a clone of the head is as quick. */
-const isStale = ({state, from}: CopyRecord, head: GenerationId | null) => state === 'free' && from !== head
+/** A detached copy that is not the head's own, or is smaller than its project's may be, is of no use: a clone of the head is as quick. */
+const isStale = ({state, from}: CopyRecord, head: GenerationId | null, isSmall: boolean) =>
+  state === 'free' && (from !== head || isSmall)

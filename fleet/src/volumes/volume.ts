@@ -20,6 +20,16 @@ export const volumeOf = async (
   return volume
 }
 
+/** The volumes on which a builder is, or for which a build waits. */
+export const volumesInUse = async ({tx}: Change): Promise<ReadonlySet<string>> => {
+  const builders = await tx.builders.list()
+  const leases = await tx.leases.list({state: ['queued', 'placed', 'ready']})
+  return new Set([
+    ...builders.map(({volume}) => volume),
+    ...leases.map(({project, architecture}) => volumeId(project, architecture)),
+  ])
+}
+
 /** Wants a copy deleted on its host. It stays on record until the host reports that it is gone. */
 export const condemnCopy = async (change: Change, copy: CopyRecord) => {
   const goneRevision = await change.nextRevision(copy.host)
@@ -63,12 +73,19 @@ export const emptyVolume = async (
   {deleted}: {deleted: boolean} = {deleted: false},
 ) => {
   const {tx} = change
-  await tx.volumes.put({...volume, head: null, line: volume.line + 1, rollback: null, emptyWhy, evicted: null, deleted})
+  const gone = {head: null, pinned: null, rollback: null, emptyWhy, evicted: null, deleted}
+  const lineWhy = 'the cache was reset during the build'
+  await tx.volumes.put({...volume, ...gone, line: volume.line + 1, lineWhy})
   change.event({type: 'headChanged', volume: volume.id, generation: null, copy: null, epoch: null})
   for (const copy of await tx.copies.list({volume: volume.id, state: 'free'})) await condemnCopy(change, copy)
-  for (const builder of await tx.builders.list({project: volume.project})) {
-    if (builder.volume === volume.id && !change.core.links.isBusy(builder))
-      await terminateBuilder(change, builder, emptyWhy)
-  }
+  await retireIdle(change, volume, emptyWhy)
   change.nudge()
+}
+
+/** Ends the builders of a volume that serve no build: the next build is to start from its head. */
+export const retireIdle = async (change: Change, volume: VolumeRecord, reason: string) => {
+  for (const builder of await change.tx.builders.list({project: volume.project})) {
+    if (builder.volume === volume.id && !change.core.links.isBusy(builder))
+      await terminateBuilder(change, builder, reason)
+  }
 }

@@ -4,6 +4,7 @@ import {BuildAudit} from './build-audit.ts'
 import {type Claim, type Readers, readWith} from './claims.ts'
 import {CopyAudit} from './copy-audit.ts'
 import {FleetAudit} from './fleet-audit.ts'
+import {HeadAudit} from './head-audit.ts'
 import {RestAudit} from './rest-audit.ts'
 import {SecretAudit} from './secret-audit.ts'
 import {TimeAudit} from './time-audit.ts'
@@ -22,6 +23,7 @@ export const audit = (
   const all: readonly {readonly readers: Readers}[] = [
     fleet,
     new CopyAudit(claim),
+    new HeadAudit(claim),
     new BuildAudit(claim),
     new TimeAudit(claim, policy),
     new SecretAudit(claim),

@@ -4,12 +4,19 @@ import {table} from '../table.ts'
 import {show, type VerbContext, verb, withOutput} from '../verb.ts'
 import {createCommand} from './create.ts'
 import {deleteCommand} from './delete.ts'
+import {setCommand} from './set.ts'
+import {showCommand} from './show.ts'
 
 export const projectsCommand = (context: VerbContext) =>
   verb({
     command: 'projects',
     describe: 'List projects',
-    builder: (args) => withOutput(args).command(createCommand(context)).command(deleteCommand(context)),
+    builder: (args) =>
+      withOutput(args)
+        .command(showCommand(context))
+        .command(createCommand(context))
+        .command(setCommand(context))
+        .command(deleteCommand(context)),
     handler: async ({output}) => {
       const projects = await context.fleet().json<readonly Project[]>('GET', '/v1/projects')
       await show(context, output, projects, (width) => projectsTable(projects, Date.now(), width))

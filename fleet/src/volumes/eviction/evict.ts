@@ -5,7 +5,7 @@ import {terminateBuilder} from '../../hosts/builder.ts'
 import {pressureOf} from '../../hosts/disk.ts'
 import {idleTimer} from '../../scheduler/idle-timer.ts'
 import type {HostRecord, VolumeRecord} from '../../store/records.ts'
-import {condemnCopy, condemnGeneration, emptyVolume, volumeId} from '../volume.ts'
+import {condemnCopy, condemnGeneration, emptyVolume, volumesInUse} from '../volume.ts'
 import {decideEviction, type EvictInput, type Eviction} from './decide.ts'
 
 /**
@@ -35,13 +35,10 @@ export const makeRoom = async (change: Change) => {
   }
 }
 
-const inputOf = async ({tx, core, now}: Change, host: HostId, {closed}: DiskPressure): Promise<EvictInput> => {
+const inputOf = async (change: Change, host: HostId, {closed}: DiskPressure): Promise<EvictInput> => {
+  const {tx, core, now} = change
   const builders = await tx.builders.list()
-  const leases = await tx.leases.list({state: ['queued', 'placed', 'ready']})
-  const used = new Set([
-    ...builders.map(({volume}) => volume),
-    ...leases.map(({project, architecture}) => volumeId(project, architecture)),
-  ])
+  const used = await volumesInUse(change)
   const generations = await tx.generations.list()
   const sealedAt = new Map(generations.map(({id, sealedAt: at}) => [id, at]))
   return {
@@ -50,9 +47,9 @@ const inputOf = async ({tx, core, now}: Change, host: HostId, {closed}: DiskPres
     idle: builders
       .filter((builder) => builder.host === host && builder.want === 'ready' && !core.links.isBusy(builder))
       .map((builder) => ({id: builder.id, idleMs: core.stopwatch.elapsedMs(idleTimer(builder), now)})),
-    volumes: (await tx.volumes.list()).map(({id, head, usedAt}) => {
+    volumes: (await tx.volumes.list()).map(({id, head, usedAt, pinned}) => {
       const lastUsedAt = usedAt ?? (head && sealedAt.get(head)) ?? 0
-      return {id, head, lastUsedAt, inUse: used.has(id), pinned: false}
+      return {id, head, lastUsedAt, inUse: used.has(id), pinned: Boolean(pinned)}
     }),
     copies: await tx.copies.list({host}),
     generations: generations.filter(({hosts}) => hosts.includes(host)),

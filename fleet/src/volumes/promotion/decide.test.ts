@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 import {addSteps, compare, contract, type Gain, type PromotionInput, promote, type Steps, savedMs} from './decide.ts'
 
-const policy = {promoteMargin: 0.2, promoteStepCapMs: 600}
+const auto = {promoteMargin: 0.2, promoteStepCapMs: 600, promote: 'auto' as const}
+const modes = fc.constantFrom('auto' as const, 'auto' as const, 'always' as const, 'never' as const)
 const steps: fc.Arbitrary<Steps> = fc.dictionary(fc.constantFrom('apt', 'deps', 'make', 'test'), fc.nat({max: 1000}), {
   maxKeys: 3,
 })
@@ -28,6 +29,7 @@ const input: fc.Arbitrary<PromotionInput> = gains.chain((known) =>
       fc.record({
         line: fc.constant(1),
         deleted: fc.constantFrom(false, false, false, true),
+        pinned: fc.constantFrom(null, null, null, id(0)),
         head: oneOf(known).chain((head) =>
           head === null
             ? fc.constant(null)
@@ -41,7 +43,7 @@ const input: fc.Arbitrary<PromotionInput> = gains.chain((known) =>
       {freq: 9},
     ),
     gains: fc.constant(known),
-    policy: fc.constant(policy),
+    policy: modes.map((mode) => ({...auto, promote: mode})),
   }),
 )
 
@@ -64,15 +66,17 @@ const beyond = (
 ) => {
   const before = held(ancestor, known)
   const own = [...all].filter(([step, {by}]) => before.get(step)?.by !== by)
-  return own.reduce((sum, [, {ms}]) => sum + Math.min(ms, policy.promoteStepCapMs), 0)
+  return own.reduce((sum, [, {ms}]) => sum + Math.min(ms, auto.promoteStepCapMs), 0)
 }
 
-test('what started from the head becomes the head, and so does anything where none can start from the head', () => {
+test('what started from the head becomes the head, and so does anything where none can start from it, unless it is fixed', () => {
   fc.assert(
     fc.property(input, (given) => {
-      const {candidate, volume} = given
+      const {candidate, volume, policy} = given
       const {head: becomesHead} = promote(given)
       if (!volume || volume.deleted || volume.line !== candidate.line) expect(becomesHead).toBe(false)
+      else if (volume.pinned || policy.promote === 'never') expect(becomesHead).toBe(false)
+      else if (policy.promote === 'always') expect(becomesHead).toBe(true)
       else if (!volume.head?.usable || volume.head.id === candidate.base) expect(becomesHead).toBe(true)
     }),
     {numRuns: 1000},
@@ -87,6 +91,7 @@ test('another becomes the head only if it saves clearly more beyond what both co
       const verdict = promote(given)
       if (!verdict.head) expect(verdict.why).not.toBe('')
       if (!volume || volume.deleted || volume.line !== candidate.line || !volume.head?.usable) return
+      if (volume.pinned || given.policy.promote !== 'auto') return
       const {id: head} = volume.head
       if (head === candidate.base) return
       const common = ancestors(candidate.base, known).find((each) => ancestors(head, known).includes(each)) ?? null
@@ -135,7 +140,7 @@ describe('the build is told', () => {
       candidate: {line: 1, base: null, steps: {mine: mineMs}},
       volume: {line: 1, deleted: false, head: {id: id(1), usable: true, build}},
       gains: [{id: id(1), parent: null, steps: {theirs: theirsMs}}],
-      policy: {promoteMargin: 0.2, promoteStepCapMs: 600_000},
+      policy: {promoteMargin: 0.2, promoteStepCapMs: 600_000, promote: 'auto'},
     })
   test('what saves more', () => {
     expect(told(3000, 41_000)).toEqual({

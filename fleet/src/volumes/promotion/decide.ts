@@ -1,9 +1,10 @@
+import type {CachePolicy} from '@hearth/proto/api'
 import type {BuildId, GenerationId} from '@hearth/proto/ids'
 
 // Which cache becomes the head. Pure.
 // A cache holds what its generation holds, and the steps that were run on it since. What it is worth beside another is the time of the
 // steps that it holds and their nearest common ancestor does not.
-// Invariants: what started from the head replaces it; anything else does only if it saves clearly more, or if no build could start from
+// Invariants: a head that is pinned, or that the project's policy fixes, is changed by no build; else what started from the head replaces it; anything else does only if it saves clearly more, or if no build could start from
 // the head; forgetting generations (`contract`) changes no comparison between those that are left.
 
 /** Milliseconds by step. The last run of a step counts: what it was before is seldom asked for again. */
@@ -17,12 +18,26 @@ export type Candidate = {readonly line: number; readonly base: GenerationId | nu
 /** `usable`: a build can start from it. `build`: the last one that wrote it, if that is known. */
 export type Head = {readonly id: GenerationId; readonly usable: boolean; readonly build: BuildId | null}
 
-/** `clearlyMore`: by which share another cache must save more than the head. One step counts for `stepCapMs` at most. */
-export type PromotionPolicy = {readonly promoteMargin: number; readonly promoteStepCapMs: number}
+/**
+ * `promoteMargin`: by which share another cache must save more than the head. One step counts for `promoteStepCapMs` at most. `promote`:
+ * whether that is looked at (`auto`), or the last one becomes the head, or none.
+ */
+export type PromotionPolicy = {
+  readonly promoteMargin: number
+  readonly promoteStepCapMs: number
+  readonly promote: CachePolicy['promote']
+}
 
 export type PromotionInput = {
   readonly candidate: Candidate
-  readonly volume: {readonly line: number; readonly deleted: boolean; readonly head: Head | null} | null
+  /** `lineWhy`: why the line before it ended. `pinned`: the head, if it is fixed. */
+  readonly volume: {
+    readonly line: number
+    readonly lineWhy?: string
+    readonly deleted: boolean
+    readonly head: Head | null
+    readonly pinned?: GenerationId | null
+  } | null
   /** Of the generations of its volume, as far as they are known. */
   readonly gains: readonly Gain[]
   readonly policy: PromotionPolicy
@@ -32,9 +47,12 @@ export type Verdict = {readonly head: true} | {readonly head: false; readonly wh
 /** Whether the candidate becomes the head. It may still be attached, as when a checkpoint was verified. */
 export const promote = ({candidate, volume, gains, policy}: PromotionInput): Verdict => {
   if (!volume || volume.deleted) return {head: false, why: 'the project was deleted during the build'}
-  if (volume.line !== candidate.line) return {head: false, why: 'the cache was reset during the build'}
+  if (volume.line !== candidate.line)
+    return {head: false, why: volume.lineWhy ?? 'the cache was reset during the build'}
+  const fixed = whyFixed(volume, policy.promote)
+  if (fixed) return {head: false, why: fixed}
   const {head} = volume
-  if (!head?.usable || candidate.base === head.id) return {head: true}
+  if (policy.promote === 'always' || !head?.usable || candidate.base === head.id) return {head: true}
   const {candidateMs, headMs} = compare(candidate, head.id, gains, policy.promoteStepCapMs)
   if (candidateMs > headMs * (1 + policy.promoteMargin)) return {head: true}
   const others = head.build ? `the cache of ${head.build}` : 'the cache that became the head meanwhile'
@@ -42,6 +60,15 @@ export const promote = ({candidate, volume, gains, policy}: PromotionInput): Ver
   if (mine === theirs) return {head: false, why: `not kept: ${others} saves as much (${theirs})`}
   if (candidateMs < headMs) return {head: false, why: `not kept: ${others} saves more (${theirs} against ${mine})`}
   return {head: false, why: `not kept: it saves hardly more than ${others} (${mine} against ${theirs})`}
+}
+
+/** Why builds leave the head as it is, and so start from it, each on a builder of its own; null: they may change it. */
+export const whyFixed = (
+  {pinned}: {readonly pinned?: GenerationId | null},
+  mode: CachePolicy['promote'],
+): string | null => {
+  if (pinned) return 'the cache is pinned'
+  return mode === 'never' ? 'builds of this project do not change its cache (promote: never)' : null
 }
 
 export type Comparison = {readonly candidateMs: number; readonly headMs: number}

@@ -1,6 +1,7 @@
 import type {RanStep} from '@hearth/proto/common'
 import type {GenerationId, HostId, LeaseId} from '@hearth/proto/ids'
 import type {Change} from '../../change.ts'
+import {projectPolicy} from '../../projects/policy.ts'
 import type {BuilderRecord, GainRecord} from '../../store/records.ts'
 import {addSteps, type Candidate, compare, contract, type Head, promote, savedMs, type Verdict} from './decide.ts'
 
@@ -33,7 +34,7 @@ export const judge = async (change: Change, builder: BuilderRecord): Promise<Ver
     candidate: await candidateOf(change, builder),
     volume: volume && {...volume, head: await headOf(change, volume.head, builder)},
     gains: await tx.gains.list({volume: builder.volume}),
-    policy: core.policy,
+    policy: {...core.policy, promote: projectPolicy(core, await tx.projects.get(builder.project)).promote},
   })
 }
 
