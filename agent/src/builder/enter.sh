@@ -46,6 +46,9 @@ prepare() {
     own=$HEARTH_DIRECTORY
     return 1
   fi
+  if [ -n "$HEARTH_GROW" ] && ! xfs_growfs -d "$root" >/dev/null; then
+    say 'the volume stays as small as it was: it could not be grown'
+  fi
   [ -n "$HEARTH_RESOLV_CONF" ] || return 0
   [ -e "$HEARTH_RESOLV_CONF" ] || { mkdir -p "${HEARTH_RESOLV_CONF%/*}" && : >"$HEARTH_RESOLV_CONF"; }
   mount --bind "$own/resolv.conf" "$HEARTH_RESOLV_CONF"

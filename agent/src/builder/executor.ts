@@ -110,7 +110,9 @@ const executors: {readonly [Type in BuilderAction['type']]: Execute<Type>} = {
     journal.update(builder, {attachIntended: true})
     const began = clock.monotonic()
     const mayFormat = epoch === 1 && filesystem === copy && !journal.wasFormatted(copy)
-    await volumes.attach({copy, epoch, filesystem, mayFormat, onFormat: () => journal.noteFormatted(copy)}, signal)
+    const request = {copy, epoch, filesystem, mayFormat, onFormat: () => journal.noteFormatted(copy)}
+    const {isLarger = false} = await volumes.attach(request, signal)
+    if (isLarger) journal.update(builder, {isLarger})
     addTimings(journal, builder, {attach: clock.monotonic() - began})
   },
 
@@ -119,7 +121,8 @@ const executors: {readonly [Type in BuilderAction['type']]: Execute<Type>} = {
     const device = (await volumes.list(signal)).find((each) => each.copy === copy)?.device
     if (!device) return // detached behind our back: the next plan attaches it again
     journal.update(builder, {startIntended: true})
-    const {mountMs, startMs} = await runtime.start({builder, project, device, limits, maxUsedSpaceBytes}, signal)
+    const grow = row.isLarger ?? false
+    const {mountMs, startMs} = await runtime.start({builder, project, device, grow, limits, maxUsedSpaceBytes}, signal)
     await runtime.forgetRecords(builder, signal)
     addTimings(journal, builder, {mount: mountMs, start: startMs})
     journal.update(builder, {startDone: true})

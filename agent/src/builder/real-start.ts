@@ -84,6 +84,7 @@ export const startBuilder = async (
       listenerFd: listener.fd,
       cgroups,
       resolvConf: resolver?.path ?? null,
+      grow: spec.grow ?? false,
       tools: deps.tools,
     })
     listener.close() // from here on only buildkitd accepts

@@ -7,6 +7,8 @@ export type BuilderSpec = {
   readonly builder: BuilderId
   readonly project: ProjectId
   readonly device: string
+  /** Its file system is to fill the device first. */
+  readonly grow?: boolean
   readonly limits: Limits
   readonly maxUsedSpaceBytes: number
 }

@@ -10,6 +10,7 @@ export type Launch = {
   readonly listenerFd: number
   readonly cgroups: readonly string[]
   readonly resolvConf: string | null
+  readonly grow: boolean
   readonly tools: {readonly buildkitd: string; readonly runc: string}
 }
 
@@ -56,4 +57,5 @@ const environmentOf = (launch: Launch): Record<string, string> => ({
   HEARTH_OOM_SCORE: String(daemonOomScore),
   HEARTH_DIRECTORY: launch.directory,
   HEARTH_RESOLV_CONF: launch.resolvConf ?? '',
+  HEARTH_GROW: launch.grow ? 'yes' : '',
 })

@@ -1,4 +1,4 @@
-import {constants, copyFile, open, rename, rm} from 'node:fs/promises'
+import {constants, copyFile, open, rename, rm, stat, truncate} from 'node:fs/promises'
 import {dirname} from 'node:path'
 
 /** The ending of a half-made file; whoever lists files leaves these out, and removes them at start. */
@@ -6,10 +6,15 @@ export const partSuffix = '.part'
 
 /**
  * Makes `to` share all blocks of `from` (FICLONE: no data is copied), durable when it returns. An interrupted one leaves nothing or a
- * `.part` file. Overwrites `to`. Not cancellable: the kernel doesn't stop a clone half-way; it takes as long as `from` has extents.
+ * `.part` file. Overwrites `to`, which gets at least `leastBytes`: what is added reads as zeros. Not cancellable: the kernel doesn't stop a clone half-way; it takes as long as `from` has extents.
  */
-export const cloneFile = async (from: string, to: string): Promise<void> => {
-  await cloneFileWhile((clone) => clone(), from, to)
+export const cloneFile = async (from: string, to: string, leastBytes = 0): Promise<void> => {
+  const cloneAndGrow = async (clone: () => Promise<void>) => {
+    await clone()
+    const part = `${to}${partSuffix}`
+    if ((await stat(part)).size < leastBytes) await truncate(part, leastBytes)
+  }
+  await cloneFileWhile(cloneAndGrow, from, to)
 }
 
 /** As `cloneFile`; the blocks are shared inside `hold`, the rest after it. If `hold` rejects, nothing is made. */

@@ -17,6 +17,8 @@ export type JournalBuilder = {
   readonly desired: DesiredBuilder
   readonly listed: boolean
   readonly attachIntended: boolean
+  /** Its volume has room that the file system does not use yet. */
+  readonly isLarger?: boolean
   readonly startIntended: boolean
   readonly startDone: boolean
   readonly lease: OpenLease | null

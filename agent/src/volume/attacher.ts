@@ -1,6 +1,7 @@
 import type {CopyId, Epoch} from '@hearth/proto/ids'
 
-export type AttachedCopy = {readonly copy: CopyId; readonly device: string}
+/** `isLarger`: it has room that its file system does not use yet; known only from `attach`. */
+export type AttachedCopy = {readonly copy: CopyId; readonly device: string; readonly isLarger?: boolean}
 
 /** A newer epoch of this copy was granted: whoever asks with an older one may never write again. */
 export class EpochFencedError extends Error {

@@ -27,6 +27,9 @@ export const listAttached = async ({paths}: LocalPool): Promise<readonly Attache
     return id === null ? [] : [{copy: id as CopyId, device}]
   })
 
+/** XFS leaves the end of its device unused, where that is too short for an allocation group. */
+const leastGrowthBytes = 64 * 1024 ** 2
+
 export const attach = async (request: AttachRequest, pool: LocalPool, signal: AbortSignal): Promise<AttachedCopy> => {
   const {copy, epoch, filesystem, mayFormat} = request
   const image = pool.paths.copy(copy)
@@ -40,7 +43,8 @@ export const attach = async (request: AttachRequest, pool: LocalPool, signal: Ab
   if (content.kind === 'blank' && mayFormat && !attached) await format(request, image, pool, signal)
   else requireFilesystem(copy, filesystem, content)
   if (seen < epoch) await writeEpochFile(pool.paths.epoch(copy), epoch)
-  return {copy, device: attached?.device ?? (await attachLoop(image, {...pool, signal}))}
+  const isLarger = content.kind === 'xfs' && content.imageBytes - content.superblock.sizeBytes >= leastGrowthBytes
+  return {copy, isLarger, device: attached?.device ?? (await attachLoop(image, {...pool, signal}))}
 }
 
 /** An attachment of ours has its epoch noted first, and nobody has it mounted before its builder starts. */

@@ -20,7 +20,7 @@ export const create = async ({copy, from, sizeBytes}: DesiredCopy, {paths}: Loca
   if (from === null) return createSparse(image, sizeBytes)
   if (!(await hasFile(paths.generation(from))))
     throw new GenerationMissingError(`copy ${copy} can't be made: generation ${from} is not on this host`)
-  await cloneFile(paths.generation(from), image)
+  await cloneFile(paths.generation(from), image, sizeBytes)
 }
 
 export const seal = async (copy: CopyId, generation: GenerationId, {paths}: LocalPool): Promise<void> => {
