@@ -7,7 +7,7 @@ import {apiPath, show, type VerbContext, verb, withArchitecture, withOutput, wit
 export const showCommand = (context: VerbContext) =>
   verb({
     command: 'show <project>',
-    describe: 'Show the caches of a project: generations, copies, what they take, the last rollback',
+    describe: 'Show the caches of a project: generations, copies, what each takes',
     builder: (args) => withArchitecture(withOutput(withProject(args))),
     handler: async ({project, architecture, output}) => {
       const query = architecture ? `?architecture=${architecture}` : ''
