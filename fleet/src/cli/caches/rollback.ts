@@ -7,7 +7,7 @@ import {headLines} from './head-lines.ts'
 export const rollbackCommand = (context: VerbContext) =>
   verb({
     command: 'rollback <project>',
-    describe: 'Let builds start from an older generation; builds that run go on, and change nothing',
+    describe: 'Let builds start from an older generation; those that run are unaffected',
     builder: (args) => withYes(withArchitecture(withGeneration(withOutput(withProject(args)), 'the last good one'))),
     handler: async ({project, yes, output, ...flags}) => {
       const request = headRequest(flags)

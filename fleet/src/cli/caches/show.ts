@@ -28,7 +28,7 @@ const cacheText = (cache: CacheDetail, now: number, width: number): string => {
   const rows = [
     ['state', `${state}${emptyWhy === null ? '' : `: ${emptyWhy}`}`],
     ['head', headText(head, pinned)],
-    ['takes', formatBytes(cache.usedBytes)],
+    ['takes', `at most ${formatBytes(cache.usedBytes)}: blocks that its images share are counted in each`],
     ['last used', cache.usedAt === null ? 'never' : formatAgo(now - cache.usedAt)],
     ...(lastRollback ? [['rolled back', rollbackText(lastRollback, now)]] : []),
     ...policyRows(cache.policy, Object.keys(cache.policy)),
@@ -51,10 +51,10 @@ const rollbackText = ({at, from, to, why}: NonNullable<CacheDetail['lastRollback
 
 const generationsTable = (generations: readonly CacheGeneration[], now: number, width: number): string =>
   table(
-    ['GENERATION', 'SEALED', 'BUILD', 'HAS', 'OWN', 'STATE', 'HOST'],
+    ['GENERATION', 'SEALED', 'BUILD', 'HAS', 'STATE', 'HOST'],
     generations.map(({number, sealedAt, build, head, knownGood, setAside, hosts, space}) => {
       const states = [head ? 'head' : '', setAside ? 'set aside' : '', knownGood ? '' : 'not known good']
-      const facts = [String(number), formatAgo(now - sealedAt), build ?? '', ...spaceCells(space)]
+      const facts = [String(number), formatAgo(now - sealedAt), build ?? '', spaceCell(space)]
       return [...facts, states.filter(Boolean).join(', ') || 'kept', hosts.join(' ')]
     }),
     {width, cut: ['HOST']},
@@ -62,18 +62,15 @@ const generationsTable = (generations: readonly CacheGeneration[], now: number, 
 
 const copiesTable = (copies: readonly CacheCopy[], width: number): string =>
   table(
-    ['COPY', 'FROM', 'BUILD', 'HAS', 'OWN', 'STATE', 'HOST', 'WHY'],
+    ['COPY', 'FROM', 'BUILD', 'HAS', 'STATE', 'HOST', 'WHY'],
     copies.map(({copy, from, build, space, state, host, why}) => {
-      const facts = [copy.slice(0, 8), from === null ? '' : String(from), build ?? '', ...spaceCells(space)]
+      const facts = [copy.slice(0, 8), from === null ? '' : String(from), build ?? '', spaceCell(space)]
       return [...facts, state, host, why ?? '']
     }),
     {width, cut: ['HOST', 'WHY']},
   )
 
-/** What it has, and what of that only it has: what is free once it is gone. */
-const spaceCells = (space: ImageSpace | null): readonly [has: string, own: string] => [
-  space ? formatBytes(space.usedBytes) : '',
-  space && space.ownBytes !== null ? formatBytes(space.ownBytes) : '',
-]
+/** Blocks that images share are counted in each. */
+const spaceCell = (space: ImageSpace | null): string => (space ? formatBytes(space.usedBytes) : '')
 
 const indent = (text: string): string => text.replaceAll(/^/gm, '  ')
