@@ -215,7 +215,6 @@ export const Cache = Type.Object({
 })
 export type Cache = Static<typeof Cache>
 export const ResetCache = Type.Object({architecture: Type.Optional(Architecture)}, {additionalProperties: false})
-export const UnpinCache = ResetCache
 /** `to`: the number of the generation that is to be the head; missing: the last known-good one before it, or, to pin, the head. */
 export const MoveHead = Type.Object(
   {architecture: Type.Optional(Architecture), to: Type.Optional(Type.Integer({minimum: 1}))},

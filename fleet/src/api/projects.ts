@@ -1,13 +1,4 @@
-import {
-  Cache,
-  CacheDetail,
-  CreateProject,
-  MoveHead,
-  Project,
-  ResetCache,
-  SetProject,
-  UnpinCache,
-} from '@hearth/proto/api'
+import {Cache, CacheDetail, CreateProject, MoveHead, Project, ResetCache, SetProject} from '@hearth/proto/api'
 import type {Architecture} from '@hearth/proto/common'
 import {Type} from 'typebox'
 import type {Fleet} from '../fleet.ts'
@@ -121,7 +112,7 @@ export const projectRoutes = (fleet: Fleet): readonly Route[] => [
       method: 'POST',
       path: '/v1/caches/:project/unpin',
       summary: 'Let builds change the head of a cache again',
-      body: UnpinCache,
+      body: ResetCache,
       answer: Type.Array(CacheDetail),
     },
     (call, by) => fleet.unpinCache(cacheOf(call), by),
