@@ -66,5 +66,7 @@ const publish = ({core, events, builds, dueAt}: Change, messages: ReadonlyMap<Ho
     core.record({type: 'desiredSent', host, term: message.term, revision: message.revision})
   }
   for (const build of builds) core.watchers.tell(build)
-  if (settled) core.alarm.set(dueAt)
+  if (!settled) return
+  core.alarm.set(dueAt)
+  core.storage?.alarm.advance(core.clock.monotonic())
 }

@@ -6,6 +6,7 @@ import type {Links} from './hosts/links.ts'
 import type {About, Policy} from './policy.ts'
 import type {Alarm} from './scheduler/alarm.ts'
 import type {Stopwatch} from './scheduler/stopwatch.ts'
+import type {Storage} from './storage/loop.ts'
 import type {BuilderRecord, CopyRecord, GenerationRecord, HostRecord, LeaseRecord} from './store/records.ts'
 import type {Store, Tx} from './store/store.ts'
 
@@ -22,6 +23,8 @@ export type Core = {
   readonly stopwatch: Stopwatch
   readonly watchers: Watchers
   readonly alarm: Alarm
+  /** Null: all caches lie on hosts. */
+  readonly storage: Storage | null
   readonly startedAt: number
   term: Term
 }

@@ -15,6 +15,7 @@ describe('fleetConfig', () => {
       advertise: [],
       logLevel: 'info',
       policy: defaultPolicy,
+      ceph: null,
     })
   })
 
@@ -45,7 +46,17 @@ describe('fleetConfig', () => {
     })
   })
 
+  it('puts new caches into Ceph where there is one, unless told otherwise', () => {
+    const key = (user: string) => ({user, keyring: `/etc/hearth/${user}.keyring`})
+    const ceph = {monitors: ['10.0.0.1'], pool: 'caches', keys: {store: key('s'), fence: key('f'), unfence: key('u')}}
+    const given = config({ceph})
+    expect(given.policy.volumeDriver).toBe('ceph-rbd')
+    expect(given.ceph).toMatchObject({pool: 'caches', owner: 'hearth', keys: {store: {user: 's'}}})
+    expect(config({ceph, policy: {volumeDriver: 'local'}}).policy.volumeDriver).toBe('local')
+  })
+
   it.each<[string, unknown, string]>([
+    ['Ceph without its section', {policy: {volumeDriver: 'ceph-rbd'}}, 'there is no section ceph: see docs/ceph.md'],
     ['an unknown key', {lisen: 'x'}, "fleet.yaml: there is no key 'lisen'; did you mean 'listen'?"],
     ['an unknown key inside', {policy: {warmidle: '1m'}}, "'policy.warmidle'; did you mean 'policy.warmIdle'?"],
     ['a bare number', {policy: {warmIdle: '10'}}, 'policy.warmIdle is "10", but must be a duration such as 10m'],
@@ -95,10 +106,10 @@ describe('docs/configuration.md', () => {
     key as string,
     value,
   ])
-  const [general, policy] = [rows.slice(0, 5), rows.slice(5)] as const
+  const [general, policy] = [rows.slice(0, 6), rows.slice(6)] as const
 
   it('has every key of the file, with its default', () => {
-    expect(general.map(([key]) => key)).toEqual(['listen', 'stateDir', 'advertise', 'logLevel', 'policy'])
+    expect(general.map(([key]) => key)).toEqual(['listen', 'stateDir', 'advertise', 'logLevel', 'policy', 'ceph'])
     const given = Object.fromEntries(general.filter(([, value]) => value !== undefined))
     expect(config(given)).toEqual(config(null))
     const units = /(Ms|Bytes)$/

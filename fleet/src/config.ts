@@ -1,10 +1,12 @@
 import {promotions} from '@hearth/proto/api'
+import {VolumeDriver} from '@hearth/proto/common'
 import {ConfigError, checkConfig} from '@hearth/proto/config-file'
 import {parseDuration} from '@hearth/proto/duration'
 import {oneOf} from '@hearth/proto/schema'
 import {parseSize, sizePattern} from '@hearth/proto/size'
 import {type Static, type TSchema, Type} from 'typebox'
 import {defaultPolicy, type Policy} from './policy.ts'
+import type {CephSettings} from './volumes/ceph/settings.ts'
 
 const durationPattern = '^(\\d+(\\.\\d+)?(ms|s|m|h|d))+$'
 const Duration = Type.String({pattern: durationPattern, description: 'a duration such as 10m or 1h30m'})
@@ -35,7 +37,25 @@ const PolicyConfig = Type.Object({
   cpuWeight: Type.Optional(count(1, 10_000)),
   maxUsedSpaceShare: Type.Optional(Type.Number({minimum: 0.1, maximum: 1, description: 'a number from 0.1 to 1'})),
   volumeSize: Type.Optional(Size),
+  volumeDriver: Type.Optional(VolumeDriver),
   buildsCreateProjects: Type.Optional(Type.Boolean()),
+})
+
+/** One of the fleet's keys: `client.NAME` and the file that holds its secret. docs/ceph.md says what each may do. */
+const CephKeyConfig = Type.Object({
+  user: Type.String({pattern: '^[A-Za-z0-9_.-]+$', description: 'the name of a Ceph client, without client.'}),
+  keyring: Type.String({minLength: 1, description: "that client's keyring file"}),
+})
+const CephConfig = Type.Object({
+  monitors: Type.Array(Type.String({minLength: 1, description: 'an entry of mon_host, such as 10.0.0.1'}), {
+    minItems: 1,
+    description: 'a list of the entries of mon_host, such as 10.0.0.1',
+  }),
+  pool: Type.String({pattern: '^[A-Za-z0-9_.-]+$', description: "the name of Hearth's own pool"}),
+  owner: Type.Optional(
+    Type.String({pattern: '^[A-Za-z0-9_.-]+$', description: 'a name for this fleet, such as hearth'}),
+  ),
+  keys: Type.Object({store: CephKeyConfig, fence: CephKeyConfig, unfence: CephKeyConfig}),
 })
 
 const levels = ['debug', 'info', 'warn', 'error'] as const
@@ -51,6 +71,7 @@ const FleetFile = Type.Object({
   ),
   logLevel: Type.Optional(oneOf(...levels)),
   policy: Type.Optional(PolicyConfig),
+  ceph: Type.Optional(CephConfig),
 })
 
 export type Listen = {readonly host: string; readonly port: number}
@@ -60,6 +81,8 @@ export type FleetConfig = {
   readonly advertise: readonly string[]
   readonly logLevel: (typeof levels)[number]
   readonly policy: Policy
+  /** Null: caches lie on hosts. */
+  readonly ceph: CephSettings | null
 }
 
 export type ConfigSources = {
@@ -83,7 +106,8 @@ export const fleetConfig = ({file, fileName, environment, flags}: ConfigSources)
     stateDir: flags.stateDir || environment['HEARTH_STATE_DIR'] || saved.stateDir || '/var/lib/hearth',
     advertise: environment['HEARTH_ADVERTISE']?.split(',').filter(Boolean) ?? saved.advertise ?? [],
     logLevel: logLevel(environment['HEARTH_LOG_LEVEL']) ?? saved.logLevel ?? 'info',
-    policy: policyOf(saved.policy ?? {}, fileName),
+    policy: policyOf({...(saved.ceph && {volumeDriver: 'ceph-rbd' as const}), ...saved.policy}, saved.ceph, fileName),
+    ceph: saved.ceph ? cephSettings(saved.ceph) : null,
   })
 }
 
@@ -103,7 +127,17 @@ const logLevel = (text: string | undefined): (typeof levels)[number] | undefined
   throw new ConfigError(`HEARTH_LOG_LEVEL is '${text}', but must be one of ${levels.join(', ')}`)
 }
 
-const policyOf = (config: Static<typeof PolicyConfig>, fileName: string): Policy => {
+const cephSettings = ({monitors, pool, owner = 'hearth', keys}: Static<typeof CephConfig>): CephSettings => {
+  const key = ({user, keyring}: Static<typeof CephKeyConfig>) => ({user, keyringFile: keyring})
+  return {monitors, pool, owner, keys: {store: key(keys.store), fence: key(keys.fence), unfence: key(keys.unfence)}}
+}
+
+/** New caches lie in Ceph where there is one, unless the file says otherwise. */
+const policyOf = (config: Static<typeof PolicyConfig>, ceph: object | undefined, fileName: string): Policy => {
+  if (config.volumeDriver === 'ceph-rbd' && !ceph)
+    throw new ConfigError(
+      `${fileName}: policy.volumeDriver is ceph-rbd, but there is no section ceph: see docs/ceph.md`,
+    )
   const policy: Record<string, unknown> = {...defaultPolicy}
   for (const [key, value] of Object.entries(config)) policy[`${key}${unitOf(key)}`] = toNumber(key, value)
   const checked = Object.freeze(policy) as unknown as Policy

@@ -16,6 +16,9 @@ import {createProject, deleteProject, listProjects, setProject, showProject} fro
 import {Alarm} from './scheduler/alarm.ts'
 import {Stopwatch} from './scheduler/stopwatch.ts'
 import {listAudit, status} from './status.ts'
+import {copyCredentials} from './storage/attach.ts'
+import {openStorage, runStorage} from './storage/loop.ts'
+import type {SharedStorage} from './storage/shared-storage.ts'
 import type {Store} from './store/store.ts'
 import {listCaches, resetCache} from './volumes/caches.ts'
 import {pinCache, rollBackCache, unpinCache} from './volumes/head/move.ts'
@@ -29,6 +32,8 @@ export type FleetDeps = {
   /** Read at each use: `hearth up` learns its URL and host only after it has begun. */
   readonly about: About
   readonly log: Log
+  /** Where `policy.volumeDriver` is not `local`. */
+  readonly storage?: SharedStorage | null
   /** Told of every event once it is committed: the simulation's auditor listens here. */
   readonly record?: (event: FleetEvent) => void
 }
@@ -44,12 +49,15 @@ export const createFleet = async (deps: FleetDeps): Promise<Fleet> => {
     stopwatch: new Stopwatch(),
     watchers: new Watchers(),
     alarm: new Alarm(clock),
+    storage: deps.storage ? openStorage(deps.storage, clock) : null,
     startedAt: clock.now(),
     term: await nextTerm(store),
   }
   record({type: 'fleetStarted', term: core.term})
   return {
-    run: (signal) => run(core, signal),
+    run: async (signal) => {
+      await Promise.all([run(core, signal), core.storage && runStorage(core, core.storage, signal)])
+    },
     createBuild: (request, by) => createBuild(core, request, by),
     showBuild: (id, by) => showBuild(core, id, by),
     watchBuild: (id, by, signal) => watchBuild(core, id, by, signal),
@@ -82,6 +90,7 @@ export const createFleet = async (deps: FleetDeps): Promise<Fleet> => {
     agentConnected: (hello, connection) => agentConnected(core, hello, connection),
     agentSaid: (message, connection) => agentSaid(core, message, connection),
     agentGone: (connection) => agentGone(core, connection),
+    copyCredentials: (host, copy, asked, signal) => copyCredentials(core, host, copy, asked, signal),
     storeLog: (host, build, architecture, text) => storeLog(core, host, build, architecture, text),
   }
 }

@@ -70,6 +70,8 @@ export type FleetEvent =
   | {readonly type: 'copyFreed'; readonly copy: CopyId; readonly generation: GenerationId}
   | {readonly type: 'copyAbandoned'; readonly copy: CopyId; readonly epoch: Epoch; readonly why: string}
   | {readonly type: 'copyCondemned'; readonly copy: CopyId}
+  /** Whoever had it open can't write to it any more. */
+  | {readonly type: 'copyFenced'; readonly copy: CopyId; readonly addresses: readonly string[]}
   | {readonly type: 'copyDeleted'; readonly copy: CopyId}
   | {readonly type: 'checkpointWanted'; readonly builder: BuilderId; readonly generation: GenerationId}
   | {readonly type: 'builderTerminated'; readonly builder: BuilderId; readonly host: HostId; readonly reason: string}

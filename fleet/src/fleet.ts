@@ -1,5 +1,6 @@
 import type {AgentMessage, Hello} from '@hearth/proto/agent-message'
 import type {
+  AttachCopy,
   AuditEntry,
   Build,
   Cache,
@@ -14,9 +15,10 @@ import type {
   SetProject,
   Status,
 } from '@hearth/proto/api'
+import type {CephCredentials} from '@hearth/proto/ceph-credentials'
 import type {Architecture, Trust} from '@hearth/proto/common'
 import type {FleetMessage} from '@hearth/proto/fleet-message'
-import type {BuildId, HostId} from '@hearth/proto/ids'
+import type {BuildId, CopyId, HostId} from '@hearth/proto/ids'
 
 /** Who asks. `projects` is null for all; `actor` is what the audit trail shows. */
 export type Principal = {
@@ -95,6 +97,11 @@ export interface Fleet {
   agentConnected(hello: Hello, connection: AgentConnection): Promise<void>
   agentSaid(message: Exclude<AgentMessage, Hello>, connection: AgentConnection): Promise<void>
   agentGone(connection: AgentConnection): Promise<void>
+  /**
+   * What a host needs to attach a copy in shared storage, for the builder that was granted it; makes the copy if there is none yet. A
+   * refusal's code is the name of what went wrong, as volumes have it.
+   */
+  copyCredentials(host: HostId, copy: CopyId, asked: AttachCopy, signal: AbortSignal): Promise<CephCredentials>
   /** Keeps the log of a lease that this host served; the same again replaces it. At most 16 MiB, cut in the middle. */
   storeLog(host: HostId, build: BuildId, architecture: Architecture, text: string): Promise<void>
 }

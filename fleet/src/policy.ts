@@ -1,4 +1,5 @@
 import type {CachePolicy} from '@hearth/proto/api'
+import type {VolumeDriver} from '@hearth/proto/common'
 import type {HostId} from '@hearth/proto/ids'
 
 /** What an operator may decide. All times are durations in milliseconds, counted on the monotonic clock. */
@@ -28,6 +29,8 @@ export type Policy = {
   /** Whether builds change the head of their cache; see `CachePolicy`. */
   readonly promote: CachePolicy['promote']
   readonly keepAbandonedMs: number
+  /** Where new caches lie. */
+  readonly volumeDriver: VolumeDriver
   readonly volumeSizeBytes: number
   /** Share of a volume that BuildKit's cache may fill, 0 to 1. */
   readonly maxUsedSpaceShare: number
@@ -70,6 +73,7 @@ export const defaultPolicy: Policy = {
   cacheAgeMs: 30 * 24 * hourMs,
   promote: 'auto',
   keepAbandonedMs: hourMs,
+  volumeDriver: 'local',
   volumeSizeBytes: 50_000_000_000,
   maxUsedSpaceShare: 0.8,
   cpuWeight: 100,

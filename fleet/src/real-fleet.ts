@@ -3,7 +3,8 @@ import {mkdir, open} from 'node:fs/promises'
 import {createServer} from 'node:net'
 import {join} from 'node:path'
 import type {Clock, Log, Random} from '@hearth/proto/clock'
-import type {HostId} from '@hearth/proto/ids'
+import type {GenerationId, HostId} from '@hearth/proto/ids'
+import {run} from '@hearth/proto/real-run'
 import {urlHere, urlOf} from './api/real-names.ts'
 import {type AdminToken, ensureAdminToken} from './auth/real-admin-token.ts'
 import {openAuthority} from './auth/real-authority.ts'
@@ -15,8 +16,12 @@ import type {FleetDeps} from './core.ts'
 import type {Fleet} from './fleet.ts'
 import type {About} from './policy.ts'
 import {type ServeDeps, type ServedFleet, serveFleet} from './serve.ts'
+import type {SharedStorage} from './storage/shared-storage.ts'
 import {openSqliteStore} from './store/sqlite.ts'
 import type {Store} from './store/store.ts'
+import {createCephFence} from './volumes/ceph/fence.ts'
+import {probeMonitor} from './volumes/ceph/real-probe-monitor.ts'
+import {createCephStore} from './volumes/ceph/store.ts'
 
 /** Makes the core; `createFleet` of core.ts. */
 export type MakeFleet = (deps: FleetDeps) => Promise<Fleet>
@@ -88,10 +93,26 @@ type Opened = FleetOptions & {
   readonly tokens: Tokens
 }
 
+const storageOf = ({config: {ceph}, store, clock}: Opened): SharedStorage | null => {
+  if (!ceph) return null
+  const originOf = async (id: GenerationId) =>
+    (await store.transaction((tx) => tx.generations.get(id)))?.fromCopy ?? null
+  const deps = {settings: ceph, run, clock, probeMonitor}
+  return {store: createCephStore({...deps, originOf}), fence: createCephFence(deps)}
+}
+
 const runFleet = async (opened: Opened): Promise<RunningFleet> => {
   const {config, version, store, authority, tokens, clock, random, log} = opened
   const about = aboutOf(opened)
-  const fleet = await opened.makeFleet({store, clock, random, policy: config.policy, about, log})
+  const fleet = await opened.makeFleet({
+    store,
+    clock,
+    random,
+    policy: config.policy,
+    about,
+    log,
+    storage: storageOf(opened),
+  })
   const stop = new AbortController()
   const ended = fleet.run(stop.signal)
   ended.catch(() => stop.abort()) // its reason is told by `ended` and `close`

@@ -18,6 +18,7 @@ const config = (part: {stateDir?: string; listen?: {host: string; port: number}}
   advertise: [],
   logLevel: 'info' as const,
   policy: defaultPolicy,
+  ceph: null,
   ...part,
 })
 const start = (part: Parameters<typeof config>[0] = {}) =>

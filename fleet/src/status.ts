@@ -30,6 +30,7 @@ export const status = async (core: Core, by: Principal): Promise<Status> => {
       ...(hosts.length === 0 ? ['no host has joined: `hearth tokens create --kind join` makes a token for one'] : []),
       ...closed(hosts),
       ...hosts.flatMap(lacksRoom),
+      ...storageProblems(core),
       ...offline.map(
         ({name}) =>
           `host ${name} is offline: see that hearth-agent runs there, or remove it with \`hearth hosts remove ${name}\``,
@@ -39,6 +40,13 @@ export const status = async (core: Core, by: Principal): Promise<Status> => {
       ),
     ],
   }
+}
+
+/** Often one reason for many acts. */
+const storageProblems = ({storage}: Core): readonly string[] => {
+  const [first, ...others] = new Set(storage?.failures.values())
+  if (first === undefined) return []
+  return [`shared storage: ${first}${others.length > 0 ? ` (and ${others.length} more, in the fleet's log)` : ''}`]
 }
 
 /** Builds can't start although hosts are there. */

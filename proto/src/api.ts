@@ -1,6 +1,6 @@
 import {type Static, Type} from 'typebox'
 import {Architecture, Endpoint, FailedStep, FinalState, finalStates, StepCounts, TimingsMs, Trust} from './common.ts'
-import {BuildId, CopyId, GenerationId, HostId, ProjectId} from './ids.ts'
+import {BuilderId, BuildId, CopyId, Epoch, GenerationId, HostId, ProjectId} from './ids.ts'
 import {Bytes, DurationMs, nullable, oneOf, TimeMs} from './schema.ts'
 
 // The HTTP API's types: what `hearth -o json` prints, what the OpenAPI document shows. All times are milliseconds.
@@ -353,6 +353,9 @@ export const RenewHost = Type.Object(
   {certificateRequestPem: Type.String({maxLength: 8192})},
   {additionalProperties: false},
 )
+/** A host asks for what it needs to attach a copy, as the builder to which it was granted. */
+export const AttachCopy = Type.Object({builder: BuilderId, epoch: Epoch}, {additionalProperties: false})
+export type AttachCopy = Static<typeof AttachCopy>
 /** `deadlineMs`: how long builds may go on; 0: cancel them now; null or missing: as long as they take. */
 export const ShutDown = Type.Object(
   {deadlineMs: Type.Optional(nullable(Type.Integer({minimum: 0})))},

@@ -10,6 +10,10 @@ export type Architecture = (typeof architectures)[number]
 export const Trust = oneOf('trusted', 'untrusted')
 export type Trust = Static<typeof Trust>
 
+/** Where copies and generations lie: `local`, on the host that uses them; any other, in storage that all hosts reach. */
+export const VolumeDriver = oneOf('local', 'ceph-rbd')
+export type VolumeDriver = Static<typeof VolumeDriver>
+
 /** How a client reaches a builder. Clients take the first kind that works and skip the kinds that they don't know. */
 export const Endpoint = Type.Object({
   kind: Type.String(),

@@ -1,5 +1,5 @@
 import {type Static, Type} from 'typebox'
-import {Architecture, Limits, Trust} from './common.ts'
+import {Architecture, Limits, Trust, VolumeDriver} from './common.ts'
 import {BuilderId, BuildId, CopyId, Epoch, GenerationId, LeaseId, ProjectId} from './ids.ts'
 import {Bytes, nullable, oneOf} from './schema.ts'
 
@@ -43,6 +43,7 @@ export type DesiredBuilder = Static<typeof DesiredBuilder>
  * A copy of a cache volume that this host should hold (`local` driver) or should delete. `from` is the generation that it is
  * cloned from; null: it starts empty. `filesystem` is the UUID that its file system must have: the copy's own id when it
  * starts empty, else that of the copy in which the line began. A copy that is not listed is kept and reported.
+ * `driver` absent: `local`. Of another one the fleet makes, seals and deletes the copy; it is listed while it may be attached here.
  */
 export const DesiredCopy = Type.Object({
   copy: CopyId,
@@ -52,6 +53,7 @@ export const DesiredCopy = Type.Object({
   filesystem: CopyId,
   sizeBytes: Bytes,
   want: oneOf('present', 'absent'),
+  driver: Type.Optional(VolumeDriver),
 })
 export type DesiredCopy = Static<typeof DesiredCopy>
 

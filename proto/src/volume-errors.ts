@@ -32,3 +32,7 @@ export class StorageFullError extends Error {
 export class FenceUnconfirmedError extends Error {
   override readonly name = 'FenceUnconfirmedError'
 }
+/** A newer epoch of this copy was granted: whoever asks with an older one may never write again. */
+export class EpochFencedError extends Error {
+  override readonly name = 'EpochFencedError'
+}

@@ -3,7 +3,7 @@ import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {unprivileged} from '../support/privileged.ts'
-import {type FleetRig, makeFleetRig, signal} from './fleet-rig.ts'
+import {claim, type FleetRig, makeFleetRig, signal} from './fleet-rig.ts'
 import {asHost} from './host-client.ts'
 
 describe.skipIf(unprivileged())('the fence on a real Ceph', () => {
@@ -110,7 +110,7 @@ describe.skipIf(unprivileged())('the fence on a real Ceph', () => {
   describe("a host's key", () => {
     test('can not break a lock, shut anyone out or let anyone in, make or read keys, nor see another copy', async () => {
       const [mine, other] = [await rig.newCopy(), await rig.newCopy()]
-      const credentials = await rig.store.credentials(mine, signal)
+      const credentials = await rig.store.credentials(mine, claim, signal)
       const client = await rig.writer(mine)
       const [lock] = await lockers(mine)
       const place = join(rig.ceph.directory, `key-${mine}`)
@@ -146,7 +146,7 @@ describe.skipIf(unprivileged())('the fence on a real Ceph', () => {
       const origin = await rig.newCopy()
       const generation = await rig.newGeneration(origin)
       const clone = await rig.newCopy(generation)
-      const credentials = await rig.store.credentials(clone, signal)
+      const credentials = await rig.store.credentials(clone, claim, signal)
       const place = join(rig.ceph.directory, `key-${clone}`)
       await mkdir(place)
       const image = `${rig.ceph.pool}/${origin}/${origin}`

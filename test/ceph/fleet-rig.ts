@@ -7,7 +7,7 @@ import {probeMonitor} from '@hearth/fleet/volumes/ceph/real-probe-monitor'
 import {type CephDeps, type CephSettings, defaultPatience} from '@hearth/fleet/volumes/ceph/settings'
 import {type CephStore, createCephStore} from '@hearth/fleet/volumes/ceph/store'
 import type {DesiredCopy} from '@hearth/proto/desired'
-import type {CopyId, GenerationId, ProjectId} from '@hearth/proto/ids'
+import type {BuilderId, CopyId, Epoch, GenerationId, ProjectId} from '@hearth/proto/ids'
 import {realClock} from '@hearth/proto/real-clock'
 import {makeTestDirectory} from '../support/test-directory.ts'
 import {type HostClient, startHostClient} from './host-client.ts'
@@ -16,6 +16,7 @@ import {makeFleetKeys} from './set-up.ts'
 
 export const sizeBytes = 64 * 1024 ** 2
 export const signal = new AbortController().signal
+export const claim = {epoch: 1 as Epoch, builder: 'n-1' as BuilderId}
 
 /** A cluster with the fleet's keys, and what a fleet does on it. */
 export type FleetRig = {
@@ -49,7 +50,7 @@ export const makeFleetRig = async (): Promise<FleetRig> => {
   const writer: FleetRig['writer'] = async (copy) => {
     const place = join(directory.path, `host-${randomUUID()}`)
     await mkdir(place)
-    return await startHostClient(await store.credentials(copy, signal), place, directory.environment)
+    return await startHostClient(await store.credentials(copy, claim, signal), place, directory.environment)
   }
   return {
     ceph,

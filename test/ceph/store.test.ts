@@ -1,8 +1,8 @@
 import {randomUUID} from 'node:crypto'
-import type {CopyId, GenerationId} from '@hearth/proto/ids'
+import type {BuilderId, CopyId, Epoch, GenerationId} from '@hearth/proto/ids'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {unprivileged} from '../support/privileged.ts'
-import {contentOf, desired, type FleetRig, makeFleetRig, signal, sizeBytes, writeOnce} from './fleet-rig.ts'
+import {claim, contentOf, desired, type FleetRig, makeFleetRig, signal, sizeBytes, writeOnce} from './fleet-rig.ts'
 
 describe.skipIf(unprivileged())('the store on a real Ceph', () => {
   let rig: FleetRig
@@ -19,7 +19,7 @@ describe.skipIf(unprivileged())('the store on a real Ceph', () => {
 
   test('a copy has a namespace, an image of explicit features and size, and nothing of it is left after it was deleted', async () => {
     const copy = await rig.newCopy()
-    await rig.store.credentials(copy, signal)
+    await rig.store.credentials(copy, claim, signal)
     const spec = `${rig.ceph.pool}/${copy}/${copy}`
     expect(JSON.parse(await rig.ceph.rbd('info', '--format', 'json', spec))).toMatchObject({
       size: sizeBytes,
@@ -40,7 +40,7 @@ describe.skipIf(unprivileged())('the store on a real Ceph', () => {
     expect(await contentOf(rig.ceph, `${leaf}/${leaf}`)).toBe(
       await contentOf(rig.ceph, `${middle}/${middle}@${second}`),
     )
-    const {user} = await rig.store.credentials(leaf, signal)
+    const {user} = await rig.store.credentials(leaf, claim, signal)
     const [{caps}] = JSON.parse(await rig.ceph.ceph('auth', 'get', `client.${user}`, '--format', 'json'))
     expect(caps).toEqual({
       mon: 'allow r',
@@ -73,11 +73,11 @@ describe.skipIf(unprivileged())('the store on a real Ceph', () => {
   test('a copy that was flattened gets a key for its own namespace only, also if it had another', async () => {
     const origin = await rig.newCopy()
     const clone = await rig.newCopy(await rig.newGeneration(origin))
-    const before = await rig.store.credentials(clone, signal)
-    expect(await rig.store.credentials(clone, signal)).toEqual(before)
+    const before = await rig.store.credentials(clone, claim, signal)
+    expect(await rig.store.credentials(clone, claim, signal)).toEqual(before)
     await rig.store.flatten(clone, signal)
     await rig.store.flatten(clone, signal)
-    const after = await rig.store.credentials(clone, signal)
+    const after = await rig.store.credentials(clone, claim, signal)
     expect(after.key).not.toBe(before.key)
     const [{caps}] = JSON.parse(await rig.ceph.ceph('auth', 'get', `client.${after.user}`, '--format', 'json'))
     expect(caps.osd).toBe(`profile rbd pool=caches namespace=${clone}`)
@@ -135,6 +135,22 @@ describe.skipIf(unprivileged())('the store on a real Ceph', () => {
     expect(await namespaces()).not.toContain(copy)
   })
 
+  test('an attachment of a later epoch, or of another builder in the same, refuses older claims; a clone has claims of its own', async () => {
+    const copy = await rig.newCopy()
+    const later = {epoch: 3 as Epoch, builder: 'n-2' as BuilderId}
+    await rig.store.credentials(copy, later, signal)
+    await rig.store.credentials(copy, later, signal)
+    for (const old of [
+      {...later, epoch: 2 as Epoch},
+      {...later, builder: 'n-3' as BuilderId},
+    ]) {
+      const refused = rig.store.credentials(copy, old, signal)
+      await expect(refused).rejects.toMatchObject({name: 'EpochFencedError', message: expect.stringContaining('n-2')})
+    }
+    const clone = await rig.newCopy(await rig.newGeneration(copy))
+    await rig.store.credentials(clone, claim, signal)
+  })
+
   test('what was deleted behind our back is said to be missing, or is success', async () => {
     const copy = await rig.newCopy()
     const generation = await rig.newGeneration(copy)
@@ -143,7 +159,7 @@ describe.skipIf(unprivileged())('the store on a real Ceph', () => {
     await expect(clone).rejects.toMatchObject({name: 'GenerationMissingError'})
     await rig.store.deleteGeneration(generation, signal)
     await rig.ceph.rbd('rm', '--no-progress', `${rig.ceph.pool}/${copy}/${copy}`)
-    await expect(rig.store.credentials(copy, signal)).rejects.toMatchObject({name: 'CopyMissingError'})
+    await expect(rig.store.credentials(copy, claim, signal)).rejects.toMatchObject({name: 'CopyMissingError'})
     await expect(rig.store.seal(copy, 'g-x' as GenerationId, signal)).rejects.toMatchObject({name: 'CopyMissingError'})
     await rig.store.deleteCopy(copy, signal)
     expect(await namespaces()).not.toContain(copy)

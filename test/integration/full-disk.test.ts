@@ -30,6 +30,7 @@ afterEach(() => directory.remove())
 const config = () => ({
   ...{stateDir, listen: {host: '127.0.0.1', port: 0}, advertise: [], logLevel: 'info' as const},
   policy: {...defaultPolicy, buildsCreateProjects: true},
+  ceph: null,
 })
 const start = (): Promise<RunningFleet> =>
   startFleet({

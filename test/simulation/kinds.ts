@@ -30,6 +30,7 @@ const fleet: Each<FleetEvent> = {
   copyAbandoned: true,
   copyCondemned: true,
   copyDeleted: true,
+  copyFenced: true,
   checkpointWanted: true,
   builderTerminated: true,
   builderReleased: true,

@@ -102,7 +102,7 @@ const longestMs: Readonly<Record<BuilderAction['type'], number>> = {
 const executors: {readonly [Type in BuilderAction['type']]: Execute<Type>} = {
   createCopy: async ({copy}, _on, {volumes}, signal) => await volumes.create(copy, signal),
 
-  attach: async ({filesystem}, {row}, {journal, volumes, runtime, clock, bootId}, signal) => {
+  attach: async ({filesystem, driver}, {row}, {journal, volumes, runtime, clock, bootId}, signal) => {
     const {builder, copy, epoch} = row.desired
     if (!journal.claimEpoch(copy, epoch, `${builder} ${bootId}`))
       throw new EpochFencedError(`copy ${copy} was granted anew: epoch ${epoch} of builder ${builder} is over`)
@@ -110,7 +110,8 @@ const executors: {readonly [Type in BuilderAction['type']]: Execute<Type>} = {
     journal.update(builder, {attachIntended: true})
     const began = clock.monotonic()
     const mayFormat = epoch === 1 && filesystem === copy && !journal.wasFormatted(copy)
-    const request = {copy, epoch, filesystem, mayFormat, onFormat: () => journal.noteFormatted(copy)}
+    const on = {copy, epoch, filesystem, ...(driver && {shared: {driver, builder}})}
+    const request = {...on, mayFormat, onFormat: () => journal.noteFormatted(copy)}
     const {isLarger = false} = await volumes.attach(request, signal)
     if (isLarger) journal.update(builder, {isLarger})
     addTimings(journal, builder, {attach: clock.monotonic() - began})

@@ -1,3 +1,4 @@
+import type {VolumeDriver} from '@hearth/proto/common'
 import type {DesiredCopy, DesiredGeneration} from '@hearth/proto/desired'
 import type {BuilderId, CopyId, GenerationId} from '@hearth/proto/ids'
 import type {Fault} from '@hearth/proto/observed'
@@ -44,7 +45,7 @@ export type PlanInput = {
 
 export type BuilderAction =
   | {readonly type: 'createCopy'; readonly copy: DesiredCopy}
-  | {readonly type: 'attach'; readonly filesystem: CopyId}
+  | {readonly type: 'attach'; readonly filesystem: CopyId; readonly driver?: VolumeDriver}
   | {readonly type: 'start'}
   | {readonly type: 'adopt'}
   | {readonly type: 'openLease'}
@@ -131,10 +132,12 @@ const towardsStart = (row: JournalBuilder, input: PlanInput): BuilderAction | nu
       type: 'fail',
       fault: {code: 'copy-unknown', message: `the fleet does not say what copy ${copy} is made from`},
     }
-  if (!input.copies.has(copy)) return missingCopy(desiredCopy, row, input)
+  const {filesystem, driver = 'local'} = desiredCopy
+  // What is in shared storage the fleet makes, when this host asks for its key.
+  if (driver === 'local' && !input.copies.has(copy)) return missingCopy(desiredCopy, row, input)
   return input.attached.has(copy) && row.attachIntended
     ? {type: 'start'}
-    : {type: 'attach', filesystem: desiredCopy.filesystem}
+    : {type: 'attach', filesystem, ...(driver !== 'local' && {driver})}
 }
 
 /** A copy that had been attached before must be here: making it anew would hide a loss. */

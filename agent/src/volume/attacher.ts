@@ -1,4 +1,5 @@
-import type {CopyId, Epoch} from '@hearth/proto/ids'
+import type {VolumeDriver} from '@hearth/proto/common'
+import type {BuilderId, CopyId, Epoch} from '@hearth/proto/ids'
 
 /** `isLarger`: it has room that its file system does not use yet; known only from `attach`. */
 export type AttachedCopy = {readonly copy: CopyId; readonly device: string; readonly isLarger?: boolean}
@@ -32,6 +33,8 @@ export class VolumeContentError extends Error {
 export type AttachRequest = {
   readonly copy: CopyId
   readonly epoch: Epoch
+  /** It lies in shared storage, which is told for which builder it is attached. Absent: on this host. */
+  readonly shared?: {readonly driver: VolumeDriver; readonly builder: BuilderId}
   readonly filesystem: CopyId
   readonly mayFormat: boolean
   readonly onFormat: () => void

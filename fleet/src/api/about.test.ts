@@ -53,6 +53,7 @@ describe('what the fleet says of itself', () => {
         "GET /v1/tokens",
         "GET /v1/whoami",
         "PATCH /v1/projects/{project}",
+        "POST /agent/v1/copies/{copy}/credentials",
         "POST /agent/v1/drain",
         "POST /agent/v1/join",
         "POST /agent/v1/renew",

@@ -1,7 +1,8 @@
-import {DrainHost, JoinedHost, JoinHost, RenewHost} from '@hearth/proto/api'
+import {AttachCopy, DrainHost, JoinedHost, JoinHost, RenewHost} from '@hearth/proto/api'
+import {CephCredentials} from '@hearth/proto/ceph-credentials'
 import type {Log, Random} from '@hearth/proto/clock'
 import {type Architecture, architectures} from '@hearth/proto/common'
-import type {BuildId, HostId} from '@hearth/proto/ids'
+import type {BuildId, CopyId, HostId} from '@hearth/proto/ids'
 import {Type} from 'typebox'
 import {ApiFailure} from '../api-failure.ts'
 import type {Authority} from '../auth/authority.ts'
@@ -56,6 +57,20 @@ export const agentRoutes = (deps: AgentRoutesDeps): readonly Route[] => {
       },
       async ({body}, host) => {
         await fleet.drainHost(host, body, actingHost(host))
+      },
+    ),
+    hostRoute(
+      {
+        method: 'POST',
+        path: '/agent/v1/copies/:copy/credentials',
+        summary: 'What the asking host needs to attach a copy in shared storage, for the builder that was granted it',
+        body: AttachCopy,
+        answer: CephCredentials,
+      },
+      (call, host) => {
+        const gone = new AbortController()
+        call.reply.raw.once('close', () => gone.abort(new Error('the agent no longer waits')))
+        return fleet.copyCredentials(host, param(call, 'copy') as CopyId, call.body, gone.signal)
       },
     ),
     hostRoute(

@@ -1,5 +1,6 @@
 import type {AgentMessage, Hello} from '@hearth/proto/agent-message'
 import type {
+  AttachCopy,
   Build,
   Cache,
   CacheDetail,
@@ -10,8 +11,9 @@ import type {
   SetProject,
   Status,
 } from '@hearth/proto/api'
+import type {CephCredentials} from '@hearth/proto/ceph-credentials'
 import type {Architecture} from '@hearth/proto/common'
-import type {BuildId, HostId, ProjectId, Term} from '@hearth/proto/ids'
+import type {BuildId, CopyId, HostId, ProjectId, Term} from '@hearth/proto/ids'
 import {ApiFailure} from '../api-failure.ts'
 import type {AgentConnection, Fleet, OfCache, Principal} from '../fleet.ts'
 import {defaultPolicy} from '../policy.ts'
@@ -236,6 +238,11 @@ export class FakeFleet implements Fleet {
 
   async agentGone({connection}: AgentConnection): Promise<void> {
     this.gone.push(connection)
+  }
+
+  async copyCredentials(_host: HostId, copy: CopyId, {builder}: AttachCopy): Promise<CephCredentials> {
+    const cluster = {monitors: ['[v2:10.0.0.1:3300,v1:10.0.0.1:6789]'], pool: 'caches'}
+    return {...cluster, namespace: copy, image: copy, user: `of-${builder}`, key: 'AAAA'}
   }
 
   async storeLog(_host: HostId, build: BuildId, architecture: Architecture, text: string): Promise<void> {

@@ -5,6 +5,7 @@ import type {Desired, FleetMessage} from '@hearth/proto/fleet-message'
 import type {BuilderId, CopyId, GenerationId, HostId} from '@hearth/proto/ids'
 import type {DiskPressure, Fault, ObservedBuilder, ObservedCheckpoint, Released} from '@hearth/proto/observed'
 import type {AgentConnection, Fleet} from '../fleet.ts'
+import type {FakeSharedStorage} from '../storage/fake.ts'
 
 type Row = {
   wanted: DesiredBuilder
@@ -15,6 +16,8 @@ type Row = {
   fault: Fault | null
   released: Released | null
   checkpoint: ObservedCheckpoint | null
+  /** Its open copy in shared storage. */
+  client: string | null
 }
 /** What is in a volume: the builds that wrote there, in order. */
 type Content = readonly string[]
@@ -39,6 +42,8 @@ export class FakeAgent {
   /** It hears and remembers, but does nothing. */
   frozen = false
   readonly rows = new Map<BuilderId, Row>()
+  /** What it attaches what is in shared storage from. */
+  storage: FakeSharedStorage | null = null
   readonly copies = new Map<CopyId, Content>()
   readonly generations = new Map<GenerationId, Content>()
   /** All that was said to it on its connections. */
@@ -89,6 +94,7 @@ export class FakeAgent {
     this.bootId = `${this.bootId}'`
     this.instance = `${this.instance}'`
     for (const row of this.rows.values()) {
+      this.#close(row)
       row.lease = null
       row.released ??= {clean: false, reason: 'its host restarted', generation: null}
     }
@@ -109,14 +115,24 @@ export class FakeAgent {
 
   contentFor(build: string): Content {
     const row = this.serving(build)
-    return (row && this.copies.get(row.wanted.copy)) ?? []
+    return (row && this.#contentOf(row)) ?? []
+  }
+
+  #contentOf({wanted: {copy}}: Row): Content {
+    return this.copies.get(copy) ?? this.storage?.copies.get(copy)?.content ?? []
+  }
+
+  #close(row: Row) {
+    if (row.client) this.storage?.close(row.client)
+    row.client = null
   }
 
   /** The build ends so; what it wrote is in its copy. */
   end(build: string, state: FinalState = 'succeeded', ran: Readonly<Record<string, number>> = {}) {
     const row = this.serving(build)
     if (!row) throw new Error(`${this.name} does not serve ${build}`)
-    this.copies.set(row.wanted.copy, [...(this.copies.get(row.wanted.copy) ?? []), build])
+    if (row.client) this.storage?.write(row.client, build)
+    else this.copies.set(row.wanted.copy, [...(this.copies.get(row.wanted.copy) ?? []), build])
     this.#endLease(row, state, null, ran)
   }
 
@@ -153,6 +169,30 @@ export class FakeAgent {
     return JSON.stringify(this.observed()) !== before
   }
 
+  /** Opens what it is to have in shared storage; true if there was anything to open. */
+  async attachShared(fleet: Fleet): Promise<boolean> {
+    if (this.frozen) return false
+    const open = [...this.rows.values()].filter(
+      (row) => this.#isShared(row) && !row.started && !row.released && !row.fault,
+    )
+    for (const row of open.filter(({wanted}) => wanted.want === 'ready')) {
+      const {copy, builder, epoch} = row.wanted
+      try {
+        await fleet.copyCredentials(this.host, copy, {builder, epoch}, new AbortController().signal)
+        row.client = this.storage?.open(copy) ?? null
+        row.started = true
+      } catch (error) {
+        if (!(error instanceof Error)) throw error
+        row.fault = {code: 'code' in error ? String(error.code) : error.name, message: error.message}
+      }
+    }
+    return open.length > 0
+  }
+
+  #isShared({wanted}: Row): boolean {
+    return this.#applied?.copies.some(({copy, driver}) => copy === wanted.copy && driver === 'ceph-rbd') ?? false
+  }
+
   #hear(message: FleetMessage) {
     this.heard.push(message)
     if (message.type !== 'desired') return
@@ -174,7 +214,7 @@ export class FakeAgent {
   #step(row: Row) {
     if (row.released) return
     if (row.wanted.want === 'terminated' || row.fault) return this.#release(row)
-    if (!row.started) this.#start(row)
+    if (!row.started && !this.#isShared(row)) this.#start(row)
     if (!row.started) return
     const wanted = row.listed ? row.wanted.lease : row.lease
     if (row.lease && wanted?.lease !== row.lease.lease) return // a client builds: the list is an old one
@@ -208,6 +248,7 @@ export class FakeAgent {
     if (row.lease) this.#endLease(row, row.fault ? 'infrastructure' : 'cancelled', row.wanted.reason)
     const clean = !this.dirty && row.fault === null
     const seal = clean && row.started ? row.wanted.seal : null
+    this.#close(row)
     if (seal) this.generations.set(seal, this.copies.get(row.wanted.copy) ?? [])
     const reason = clean ? row.wanted.reason : (row.fault?.message ?? 'buildkitd did not end')
     row.released = {clean, reason, generation: seal}
@@ -237,7 +278,7 @@ export class FakeAgent {
       cpus: 4,
       memoryBytes: 8_000_000_000,
       operatingSystem: 'none',
-      volumeDrivers: ['local'],
+      volumeDrivers: this.storage ? ['local', 'ceph-rbd'] : ['local'],
       builders: [...this.rows.values()].map(observedBuilder),
     }
   }
@@ -252,6 +293,7 @@ const newRow = (wanted: DesiredBuilder): Row => ({
   fault: null,
   released: null,
   checkpoint: null,
+  client: null,
 })
 
 const observedBuilder = (row: Row): ObservedBuilder => {

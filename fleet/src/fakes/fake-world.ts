@@ -6,6 +6,7 @@ import {createFleet} from '../core.ts'
 import type {FleetEvent} from '../event.ts'
 import type {Fleet, Principal} from '../fleet.ts'
 import {defaultPolicy, type Policy} from '../policy.ts'
+import {FakeSharedStorage} from '../storage/fake.ts'
 import {createFakeStore, FakeStoreDisk} from '../store/fake.ts'
 import type {Store} from '../store/store.ts'
 import {FakeAgent} from './fake-agent.ts'
@@ -25,6 +26,8 @@ export type WorldOptions = {
   readonly policy?: Partial<Policy>
   readonly hosts?: readonly HostSpec[]
   readonly seed?: number
+  /** New caches lie in shared storage. */
+  readonly shared?: boolean
 }
 
 /** A fleet core on a store in memory, fake agents, and time that stands still unless it is moved. */
@@ -34,6 +37,7 @@ export class FakeWorld {
   readonly agents = new Map<string, FakeAgent>()
   readonly #random: FakeRandom
   readonly #policy: Policy
+  readonly storage: FakeSharedStorage | null
   disk = new FakeStoreDisk()
   store: Store = createFakeStore({disk: this.disk})
   fleet!: Fleet
@@ -41,9 +45,11 @@ export class FakeWorld {
   #running: Promise<void> = Promise.resolve()
   #keys = 0
 
-  private constructor({policy = {}, seed = 1}: WorldOptions) {
+  private constructor({policy = {}, seed = 1, shared = false}: WorldOptions) {
+    this.storage = shared ? new FakeSharedStorage(this.clock) : null
+    const volumeDriver = shared ? 'ceph-rbd' : 'local'
     this.#random = new FakeRandom(seed)
-    this.#policy = {...defaultPolicy, buildsCreateProjects: true, ...policy}
+    this.#policy = {...defaultPolicy, buildsCreateProjects: true, volumeDriver, ...policy}
   }
 
   /** With its hosts joined and connected. */
@@ -57,7 +63,7 @@ export class FakeWorld {
   async startFleet() {
     const about = {version: '0', url: 'http://fleet', embedded: true, localHost: null}
     const {store, clock} = this
-    const seams = {store, clock, random: this.#random, policy: this.#policy, about, log: silent}
+    const seams = {store, clock, random: this.#random, policy: this.#policy, about, log: silent, storage: this.storage}
     this.fleet = await createFleet({...seams, record: (event) => this.events.push(event)})
     this.#stop = new AbortController()
     this.#running = this.fleet.run(this.#stop.signal)
@@ -79,6 +85,7 @@ export class FakeWorld {
 
   async addHost({name, architecture = 'amd64', slots = 2}: HostSpec): Promise<FakeAgent> {
     const agent = new FakeAgent(name, architecture, slots)
+    agent.storage = this.storage
     this.agents.set(name, agent)
     await this.#register(agent)
     await agent.connect(this.fleet)
@@ -107,6 +114,7 @@ export class FakeWorld {
       await this.flush()
       let busy = false
       for (const agent of this.agents.values()) {
+        busy = (await agent.attachShared(this.fleet)) || busy
         busy = agent.work() || busy
         await agent.report(this.fleet)
       }

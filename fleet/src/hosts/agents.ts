@@ -13,11 +13,21 @@ export const agentConnected = async (core: Core, hello: Hello, agent: AgentConne
     const host = await change.tx.hosts.get(agent.host)
     const refusal = host ? refusalOf(core, hello, agent, change.now) : removed
     if (!host || refusal) return change.tx.afterCommit(() => refusal && agent.refuse(refusal.code, refusal.reason))
-    const {slots, cpus, memoryBytes, operatingSystem, version, bootId, architecture} = hello
+    const {slots, cpus, memoryBytes, operatingSystem, version, bootId, architecture, volumeDrivers} = hello
     const old = core.links.link(agent.host)
     core.links.connect({agent, agentInstance: hello.agentInstance})
     core.links.hear(agent.host, change.now, change.at)
-    const facts = {slots, cpus, memoryBytes, operatingSystem, version, bootId, architecture, lastSeenAt: change.at}
+    const facts = {
+      slots,
+      cpus,
+      memoryBytes,
+      operatingSystem,
+      version,
+      bootId,
+      architecture,
+      volumeDrivers,
+      lastSeenAt: change.at,
+    }
     await change.putHost({...host, ...facts})
     await loseForgotten(change, agent.host, hello.builders, bootId)
     await observeBuilders(change, agent.host, hello.builders)

@@ -2,6 +2,7 @@ import type {DesiredBuilder, DesiredCopy, DesiredLease} from '@hearth/proto/desi
 import type {Desired} from '@hearth/proto/fleet-message'
 import type {Term} from '@hearth/proto/ids'
 import type {BuilderRecord, CopyRecord, GenerationRecord, HostRecord, LeaseRecord} from '../store/records.ts'
+import {isShared} from '../volumes/driver.ts'
 
 /** The rows that concern one host. `keys`: the client's public key of each build that has a lease here. */
 export type HostRows = {
@@ -25,19 +26,21 @@ export const desiredState = (rows: HostRows, term: Term): Desired => ({
   term,
   revision: rows.host.revision,
   builders: rows.builders.map((builder) => desiredBuilder(builder, rows)),
-  copies: rows.copies
-    .filter(({state}) => state !== 'abandoned')
-    .map((copy): DesiredCopy => {
-      const {id, project, architecture, from, filesystem, state, sizeBytes = rows.volumeSizeBytes} = copy
-      const want = state === 'deleting' ? 'absent' : 'present'
-      return {copy: id, project, architecture, from, filesystem, sizeBytes, want}
-    }),
+  copies: rows.copies.filter(isListed).map((copy): DesiredCopy => {
+    const {id, project, architecture, from, filesystem, state, driver, sizeBytes = rows.volumeSizeBytes} = copy
+    const want = state === 'deleting' ? 'absent' : 'present'
+    return {copy: id, project, architecture, from, filesystem, sizeBytes, want, ...(driver && {driver})}
+  }),
   generations: rows.generations.map(({id, state}) => ({
     generation: id,
     want: state === 'deleting' ? 'absent' : 'present',
   })),
   drain: rows.host.drain && {reason: rows.host.drain.reason, remainingMs: rows.drainLeftMs},
 })
+
+/** Of what lies in shared storage a host needs to know only what it may attach. */
+const isListed = (copy: CopyRecord): boolean =>
+  isShared(copy) ? copy.state === 'attached' : copy.state !== 'abandoned'
 
 const desiredBuilder = (builder: BuilderRecord, rows: HostRows): DesiredBuilder => {
   const {id, project, architecture, trust, copy, epoch, limits, maxUsedSpaceBytes, want, reason, seal} = builder
@@ -54,7 +57,7 @@ const desiredBuilder = (builder: BuilderRecord, rows: HostRows): DesiredBuilder 
     lease: lease && lease.builder === id ? desiredLease(lease, rows) : null,
     want,
     reason,
-    seal: builder.failed ? null : seal,
+    seal: builder.failed || isShared(builder) ? null : seal,
     checkpoint: builder.checkpoint?.generation ?? null,
   }
 }

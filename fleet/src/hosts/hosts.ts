@@ -8,7 +8,8 @@ import type {Change, Core} from '../change.ts'
 import type {Principal} from '../fleet.ts'
 import type {BuilderRecord, HostRecord} from '../store/records.ts'
 import type {Tx} from '../store/store.ts'
-import {releaseBuilder} from '../volumes/release.ts'
+import {isShared} from '../volumes/driver.ts'
+import {takeRelease} from '../volumes/release.ts'
 import {loseGeneration} from '../volumes/volume.ts'
 import {pressureOf} from './disk.ts'
 import {drainLeftMs, startDrain} from './drain.ts'
@@ -157,8 +158,9 @@ export const removeHost = async (core: Core, idOrName: string, by: Principal): P
 /** What it alone holds is gone with it. */
 const forgetHost = async (each: Change, id: HostId) => {
   const lost = {clean: false, reason: 'its host was removed', generation: null, timingsMs: {}}
-  for (const builder of await each.tx.builders.list({host: id})) await releaseBuilder(each, builder, lost)
-  for (const copy of await each.tx.copies.list({host: id})) await each.tx.copies.delete(copy.id)
+  for (const builder of await each.tx.builders.list({host: id})) await takeRelease(each, builder, lost)
+  const copies = (await each.tx.copies.list({host: id})).filter((copy) => !isShared(copy))
+  for (const copy of copies) await each.tx.copies.delete(copy.id)
   for (const generation of await each.tx.generations.list()) await loseGeneration(each, generation.id, id)
   await each.tx.hosts.delete(id)
 }

@@ -8,9 +8,10 @@ import type {Change} from '../change.ts'
 import {leaseWarmBuilder} from '../scheduler/grant.ts'
 import type {BuilderRecord, LeaseRecord} from '../store/records.ts'
 import {takeCheckpoint} from '../volumes/checkpoint/checkpoint.ts'
+import {isShared} from '../volumes/driver.ts'
 import {addRan} from '../volumes/promotion/judge.ts'
-import {noteLoss, releaseBuilder} from '../volumes/release.ts'
-import {loseGeneration} from '../volumes/volume.ts'
+import {noteLoss, takeRelease} from '../volumes/release.ts'
+import {loseGeneration, loseShared} from '../volumes/volume.ts'
 import {terminateBuilder} from './builder.ts'
 
 // Takes in what a host reports. Level-triggered: the same report again changes nothing, and one of an older epoch is ignored.
@@ -58,7 +59,7 @@ const observeBuilder = async (change: Change, seen: ObservedBuilder) => {
   const record = await tx.builders.get(seen.builder)
   if (record && (seen.fault || seen.released)) await builderFailed(change, record, seen)
   const last = await tx.builders.get(seen.builder)
-  if (last && seen.released) await releaseBuilder(change, last, {...seen.released, timingsMs: seen.timingsMs})
+  if (last && seen.released) await takeRelease(change, last, {...seen.released, timingsMs: seen.timingsMs})
 }
 
 /** A restored store may think that a lease waits which its builder serves already. */
@@ -129,7 +130,10 @@ const builderFailed = async (change: Change, record: BuilderRecord, {fault, rele
   const lease = record.lease ? await change.tx.leases.get(record.lease) : null
   if (!lease || (lease.state === 'ready' && !released)) return // its outcome is on its way
   const from = (await change.tx.copies.get(record.copy))?.from ?? null
-  if (from && fault && generationMissing.includes(fault.code)) await loseGeneration(change, from, record.host)
+  if (from && fault && generationMissing.includes(fault.code)) {
+    await loseGeneration(change, from, record.host)
+    await loseShared(change, from)
+  }
   const isBlamed = fault && !noRoom.includes(fault.code) && record.freshCopy && !lease.warm
   await loseLease(change, lease, why, isBlamed ? from : null)
 }
@@ -148,7 +152,7 @@ export const loseForgotten = async (
     const lease = record.lease ? await change.tx.leases.get(record.lease) : null
     if (lease) await loseLease(change, lease, reason)
     const last = (await change.tx.builders.get(record.id)) ?? record
-    await releaseBuilder(change, last, {clean: false, reason, generation: null, timingsMs: {}})
+    await takeRelease(change, last, {clean: false, reason, generation: null, timingsMs: {}})
   }
 }
 
@@ -164,7 +168,7 @@ export const observeVolumes = async (change: Change, host: HostId, observed: Obs
   const told = observed.term === core.term ? (observed.revision ?? -1) : -1
   const copies = new Set(observed.copies.map(({copy}) => copy))
   for (const copy of await tx.copies.list({host, state: 'deleting'})) {
-    if (copies.has(copy.id) || copy.goneRevision === null || told < copy.goneRevision) continue
+    if (isShared(copy) || copies.has(copy.id) || copy.goneRevision === null || told < copy.goneRevision) continue
     await tx.copies.delete(copy.id)
     change.event({type: 'copyDeleted', copy: copy.id})
     change.touchHost(host)

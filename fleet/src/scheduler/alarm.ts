@@ -18,6 +18,11 @@ export class Alarm {
     if (earlier) this.#sleeper?.abort('woken') // no Error, which would be made with its stack
   }
 
+  /** As `set`, but never later than it is set already. */
+  advance(dueAt: number) {
+    if (dueAt < this.#dueAt) this.set(dueAt)
+  }
+
   /** Resolves when it is due. Rejects with the signal's reason. */
   async wait(signal: AbortSignal): Promise<void> {
     for (;;) {

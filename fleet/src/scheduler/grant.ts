@@ -13,6 +13,7 @@ import type {
   VolumeRecord,
 } from '../store/records.ts'
 import {type CopyChoice, chooseCopy} from '../volumes/decide.ts'
+import {isShared} from '../volumes/driver.ts'
 import {evictedWhy} from '../volumes/eviction/evict.ts'
 import {noteLease} from '../volumes/promotion/judge.ts'
 import {volumeOf} from '../volumes/volume.ts'
@@ -40,8 +41,8 @@ export const grantBuilder = async (change: Change, lease: LeaseRecord, hostId: H
   if (!host) return
   const volume = await volumeOf(change, lease)
   const generations = await tx.generations.list({volume: volume.id, state: 'kept'})
-  const held = new Set(change.core.links.report(hostId).foreign.map((builder) => builder.copy))
-  const copies = (await tx.copies.list({volume: volume.id, host: hostId})).filter(({id}) => !held.has(id))
+  const held = await heldByForeign(change, volume, hostId)
+  const copies = (await tx.copies.list({volume: volume.id})).filter(({id}) => !held.has(id))
   const {trust, avoid} = lease
   const known = {...volume, emptyWhy: evictedWhy(volume, change.at) ?? volume.emptyWhy}
   const beside = await buildOn(change, volume)
@@ -65,6 +66,12 @@ export const grantBuilder = async (change: Change, lease: LeaseRecord, hostId: H
   await placeLease(change, lease, builder, {warm: false, cache, attempts: lease.attempts + 1})
 }
 
+/** Copies on which builders run that the store does not know, on any host that could reach them. */
+const heldByForeign = async ({core, tx}: Change, volume: VolumeRecord, host: HostId): Promise<ReadonlySet<CopyId>> => {
+  const hosts = isShared(volume) ? (await tx.hosts.list()).map(({id}) => id) : [host]
+  return new Set(hosts.flatMap((id) => core.links.report(id).foreign.map(({copy}) => copy)))
+}
+
 /** One that has not ended. */
 const buildOn = async ({tx}: Change, {id, project, line}: VolumeRecord): Promise<BuildId | null> => {
   const builders = await tx.builders.list({project})
@@ -85,7 +92,7 @@ const attachCopy = async (change: Change, {volume, host, choice, from, builder}:
   const known = choice.copy && (await change.tx.copies.get(choice.copy))
   const sizeBytes = newCopyBytes(change.core, await change.tx.projects.get(volume.project), from)
   const copy = known || {...emptyCopy(change.core.random.uuid() as CopyId, volume, host, from), sizeBytes}
-  const attached: CopyRecord = {...copy, epoch: (copy.epoch + 1) as Epoch, state: 'attached'}
+  const attached: CopyRecord = {...copy, host, epoch: (copy.epoch + 1) as Epoch, state: 'attached'}
   await change.putCopy(attached)
   const {id, epoch} = attached
   if (!known) change.event({type: 'copyCreated', copy: id, host, from: attached.from})
@@ -99,6 +106,7 @@ const emptyCopy = (id: CopyId, volume: VolumeRecord, host: HostId, from: Generat
   project: volume.project,
   architecture: volume.architecture,
   host,
+  ...(volume.driver && {driver: volume.driver}),
   epoch: 0 as Epoch,
   filesystem: from?.filesystem ?? id,
   from: from?.id ?? null,
@@ -129,6 +137,7 @@ const newBuilder = async (change: Change, made: NewBuilder): Promise<BuilderReco
     trust,
     volume: volume.id,
     copy: copy.id,
+    ...(copy.driver && {driver: copy.driver}),
     epoch: copy.epoch,
     limits: {
       cpuWeight: policy.cpuWeight,

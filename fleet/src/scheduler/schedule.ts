@@ -2,6 +2,7 @@ import {endLease} from '../builds/lease.ts'
 import type {Change} from '../change.ts'
 import {terminateBuilder} from '../hosts/builder.ts'
 import {pressureOf} from '../hosts/disk.ts'
+import type {Policy} from '../policy.ts'
 import type {BuilderRecord, HostRecord, LeaseRecord} from '../store/records.ts'
 import {grantBuilder, leaseWarmBuilder} from './grant.ts'
 import {idleTimer} from './idle-timer.ts'
@@ -60,10 +61,16 @@ const placeHost = ({core, now}: Change, host: HostRecord): PlaceHost => {
   const online = core.links.isOnline(id, now)
   const {foreign, usage} = core.links.report(id)
   const pressure = pressureOf(usage)
-  const closed = pressure?.closed ? pressure.message : null
+  const closed = missingDriver(core.policy, host) ?? (pressure?.closed ? pressure.message : null)
   const state = {online, since, schedulable, draining: drain !== null, closed}
   return {host: id, name, architecture, ...state, slots, foreign: foreign.length}
 }
+
+/** Why no cache of this fleet can be attached there. A host that has not said what it can is not asked. */
+const missingDriver = ({volumeDriver}: Policy, {volumeDrivers = [volumeDriver]}: HostRecord): string | null =>
+  volumeDrivers.includes(volumeDriver)
+    ? null
+    : `it can't attach caches in ${volumeDriver}: its agent says why in its log when it starts`
 
 const endingPhases: readonly string[] = ['stopping', 'detaching', 'dirty', 'stuck']
 

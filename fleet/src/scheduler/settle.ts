@@ -4,12 +4,15 @@ import {sweepRetention} from '../builds/retention.ts'
 import type {Change} from '../change.ts'
 import {terminateBuilder} from '../hosts/builder.ts'
 import {advanceDrains} from '../hosts/drain.ts'
-import type {HostRecord, LeaseRecord} from '../store/records.ts'
+import type {BuilderRecord, HostRecord, LeaseRecord} from '../store/records.ts'
 import {expireCaches} from '../volumes/age/expire.ts'
 import {wantCheckpoints} from '../volumes/checkpoint/checkpoint.ts'
+import {isShared} from '../volumes/driver.ts'
 import {makeRoom} from '../volumes/eviction/evict.ts'
 import {aheadMs} from '../volumes/promotion/judge.ts'
+import {noteLoss} from '../volumes/release.ts'
 import {sweepVolumes} from '../volumes/sweep.ts'
+import {abandonCopy} from '../volumes/volume.ts'
 import {idleTimer} from './idle-timer.ts'
 import {schedule} from './schedule.ts'
 import {surplus, type WarmBuilder} from './warm-decide.ts'
@@ -43,16 +46,28 @@ const loseHosts = async (change: Change) => {
   }
 }
 
-/** Its leases go elsewhere or end. Its builders stay on record: they may still be running, and their copies are theirs. */
+/**
+ * Its leases go elsewhere or end. Its builders stay on record: they may still be running, and their copies are theirs. What they have in
+ * shared storage is given up at once, so that they are shut out of it.
+ */
 const loseHost = async (change: Change, host: HostRecord) => {
   const why = `host ${host.name} went away: nothing was heard from it for ${seconds(change.core.policy.lostAfterMs)}`
   for (const builder of await change.tx.builders.list({host: host.id})) {
+    if (isShared(builder)) await giveUpShared(change, builder, why)
     const lease = builder.lease ? await change.tx.leases.get(builder.lease) : null
     if (!lease) continue
     change.event({type: 'hostLost', host: host.id})
     await terminateBuilder(change, builder, `host ${host.name} was away for too long`)
     await loseLease(change, lease, why)
   }
+}
+
+const giveUpShared = async (change: Change, builder: BuilderRecord, why: string) => {
+  const copy = await change.tx.copies.get(builder.copy)
+  if (builder.sealing || copy?.state !== 'attached') return
+  await terminateBuilder(change, builder, why)
+  await abandonCopy(change, copy.id, why)
+  await noteLoss(change, builder, why)
 }
 
 const seconds = (ms: number) => `${Math.round(ms / 1000)} s`

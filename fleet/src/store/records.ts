@@ -1,5 +1,5 @@
 import type {BuildLease, CachePolicy, LastRollback, LeaseCache, Token} from '@hearth/proto/api'
-import type {Architecture, Limits, Trust} from '@hearth/proto/common'
+import type {Architecture, Limits, TimingsMs, Trust, VolumeDriver} from '@hearth/proto/common'
 import type {
   BuilderId,
   BuildId,
@@ -32,6 +32,7 @@ export type HostRecord = {
   readonly operatingSystem: string
   readonly version: string
   readonly bootId: string | null
+  readonly volumeDrivers?: readonly string[]
   readonly lastSeenAt: number | null
   readonly revision: Revision
 }
@@ -91,6 +92,7 @@ export type LeaseRecord = Omit<BuildLease, 'host' | 'local' | 'state'> & {
  * `checkpoint`: the one that is wanted of it, which covers what it had `served` then and stands in the records of `leases`. `tried`,
  * `kept`: how many builds it had served when one was last wanted, and those that the last one covers which became the head.
  * `revision`: the first desired state that named it. `serves` is the build whose lease it serves or last served.
+ * `sealing`: its host has released it clean, and the fleet makes its generation in shared storage before it goes off the record.
  */
 export type BuilderRecord = {
   readonly id: BuilderId
@@ -101,6 +103,7 @@ export type BuilderRecord = {
   readonly trust: Trust
   readonly volume: string
   readonly copy: CopyId
+  readonly driver?: VolumeDriver
   readonly epoch: Epoch
   readonly limits: Limits
   readonly maxUsedSpaceBytes: number
@@ -126,6 +129,7 @@ export type BuilderRecord = {
   readonly kept?: number
   readonly seen: boolean
   readonly failed: boolean
+  readonly sealing?: {readonly reason: string; readonly timingsMs: TimingsMs} | null
   readonly bootId: string | null
   readonly revision: Revision
   readonly createdAt: number
@@ -134,13 +138,14 @@ export type BuilderRecord = {
 /**
  * One per project and architecture. `line` grows with each reset. `rollback`: what the next build is to be told. `usedAt`: when a build
  * last began or ended on it; `unused`: how long it was seen not to be. `pinned`: the head, while no build may change it.
- * `lineWhy`: what a build that began on the line before is told. `evicted`: when, and for want of room on which host, its cache was let go; null once a build began anew.
+ * `driver`: where it lies, for good; absent: `local`, as in the other records. `lineWhy`: what a build that began on the line before is told. `evicted`: when, and for want of room on which host, its cache was let go; null once a build began anew.
  */
 export type VolumeRecord = {
   readonly id: string
   readonly project: ProjectId
   readonly projectName: string
   readonly architecture: Architecture
+  readonly driver?: VolumeDriver
   readonly head: GenerationId | null
   readonly next: number
   readonly line: number
@@ -158,7 +163,8 @@ export type VolumeRecord = {
 /**
  * `free`: detached clean, holds exactly `from`. `attached`: granted to a builder. `abandoned`: never to be attached again.
  * `deleting`: to be gone from its host; `goneRevision` is the first desired state that said so. `sizeBytes`: of its image; that of the
- * fleet's policy if it is missing.
+ * fleet's policy if it is missing. In shared storage `host` is the one that has or last had it; `fence`: who has it open is to be shut
+ * out before it may be deleted, or is.
  */
 export type CopyRecord = {
   readonly id: CopyId
@@ -166,6 +172,7 @@ export type CopyRecord = {
   readonly project: ProjectId
   readonly architecture: Architecture
   readonly host: HostId
+  readonly driver?: VolumeDriver
   readonly epoch: Epoch
   readonly filesystem: CopyId
   readonly from: GenerationId | null
@@ -173,10 +180,11 @@ export type CopyRecord = {
   readonly state: 'free' | 'attached' | 'abandoned' | 'deleting'
   readonly why: string | null
   readonly goneRevision: Revision | null
+  readonly fence?: 'due' | 'confirmed'
 }
 
 /**
- * `hosts` hold it; `seenOn` have reported it. `build`: the last that wrote it. `checkpoint`: made while its builder went on. A
+ * `hosts` hold it, none in shared storage; `seenOn` have reported it. `build`: the last that wrote it. `checkpoint`: made while its builder went on. A
  * `deleting` one is to be gone, as for copies. `setAside`: a rollback left
  * it behind.
  */
@@ -184,6 +192,7 @@ export type GenerationRecord = {
   readonly id: GenerationId
   readonly volume: string
   readonly number: number
+  readonly driver?: VolumeDriver
   readonly filesystem: CopyId
   readonly hosts: readonly HostId[]
   readonly seenOn: readonly HostId[]
@@ -224,5 +233,16 @@ export type AuditRecord = {
   readonly act: string
   readonly object: string
   readonly detail: string
+}
+/**
+ * A client of shared storage that is shut out for years. `id`: its address. Let in again once `host` is off the record or has another
+ * boot id than `bootId`, that of the time when it had `copy`.
+ */
+export type FenceRecord = {
+  readonly id: string
+  readonly copy: CopyId
+  readonly host: HostId
+  readonly bootId: string | null
+  readonly at: number
 }
 export type MetaRecord = {readonly id: string; readonly value: string}

@@ -3,6 +3,7 @@ import type {
   BuilderRecord,
   BuildRecord,
   CopyRecord,
+  FenceRecord,
   GainRecord,
   GenerationRecord,
   HostRecord,
@@ -25,6 +26,7 @@ export type Records = {
   copies: CopyRecord
   generations: GenerationRecord
   gains: GainRecord
+  fences: FenceRecord
   logs: LogRecord
   audit: AuditRecord
   meta: MetaRecord
@@ -43,6 +45,7 @@ export const indexes = {
   copies: ['volume', 'host', 'state'],
   generations: ['volume', 'state'],
   gains: ['volume'],
+  fences: [],
   logs: ['build'],
   audit: [],
   meta: [],

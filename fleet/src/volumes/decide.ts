@@ -1,5 +1,6 @@
-import type {Trust} from '@hearth/proto/common'
+import type {Trust, VolumeDriver} from '@hearth/proto/common'
 import type {BuildId, CopyId, GenerationId, HostId} from '@hearth/proto/ids'
+import {isAnywhere, isOn, isShared} from './driver.ts'
 
 // What becomes of caches. Pure.
 // Invariants: a copy that is not free is never chosen; an abandoned one never becomes free; what is kept as head was released clean.
@@ -13,6 +14,7 @@ export type VolumeState = {
 export type KnownGeneration = {
   readonly id: GenerationId
   readonly number: number
+  readonly driver?: VolumeDriver
   readonly hosts: readonly HostId[]
   readonly knownGood: boolean
   /** A rollback left it behind: no build starts from it unless someone makes it the head again. */
@@ -20,6 +22,7 @@ export type KnownGeneration = {
 }
 export type KnownCopy = {
   readonly id: CopyId
+  readonly driver?: VolumeDriver
   readonly host: HostId
   readonly from: GenerationId | null
   readonly state: 'free' | 'attached' | 'abandoned' | 'deleting'
@@ -52,12 +55,14 @@ export type CopyChoice = {
 export const chooseCopy = (input: CopyInput): CopyChoice => {
   const {volume, generations, copies, host, trust, avoid, note, beside} = input
   const usable = generations
-    .filter(({id, hosts, knownGood}) => volume.head && knownGood && hosts.includes(host) && !avoid.includes(id))
+    .filter((each) => volume.head && each.knownGood && isOn(each, host) && !avoid.includes(each.id))
     .filter(({id, setAside}) => !setAside || id === volume.head)
     .sort((a, b) => b.number - a.number)
   const head = usable.find(({id}) => id === volume.head)
   if (head) {
-    const own = copies.find((copy) => copy.state === 'free' && copy.host === host && copy.from === head.id)
+    const own = copies.find(
+      (copy) => copy.state === 'free' && copy.from === head.id && (isShared(copy) || copy.host === host),
+    )
     const copy = trust === 'trusted' && own ? own.id : null // an untrusted builder's copy is thrown away
     return {copy, from: head.id, rolledBack: volume.rollback !== null, why: volume.rollback}
   }
@@ -76,9 +81,12 @@ const reasonWithout = (
   {volume, avoid, note}: Pick<CopyInput, 'volume' | 'host' | 'avoid' | 'note'>,
 ): string => {
   if (note) return note
+  const head = generations.find(({id}) => id === volume.head)
+  if (head && isShared(head) && !head.knownGood) return `generation ${number} is not in the shared storage any more`
   if (volume.head && avoid.includes(volume.head)) return `no builder started on generation ${number}`
-  const hosts = generations.find(({id}) => id === volume.head)?.hosts ?? []
-  return hosts.length > 0 ? `generation ${number} is on another host` : `generation ${number} is no longer on any host`
+  return head && isAnywhere(head)
+    ? `generation ${number} is on another host`
+    : `generation ${number} is no longer on any host`
 }
 
 /**
@@ -94,6 +102,6 @@ export const generationsToDrop = (
   const others = generations
     .filter(({id}) => id !== head)
     .sort((a, b) => Number(a.setAside ?? false) - Number(b.setAside ?? false) || b.number - a.number)
-  const spare = others.filter(({knownGood, hosts}) => knownGood && hosts.length > 0).slice(0, Math.max(0, keep - 1))
+  const spare = others.filter((each) => each.knownGood && isAnywhere(each)).slice(0, Math.max(0, keep - 1))
   return others.filter((generation) => !spare.includes(generation) && !inUse.has(generation.id)).map(({id}) => id)
 }

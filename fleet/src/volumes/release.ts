@@ -3,12 +3,28 @@ import type {Released} from '@hearth/proto/observed'
 import type {Change} from '../change.ts'
 import type {BuilderRecord, CopyRecord} from '../store/records.ts'
 import {dropCheckpoint} from './checkpoint/checkpoint.ts'
+import {isShared} from './driver.ts'
 import {judge, pruneGains} from './promotion/judge.ts'
 import {generationOf, makeHead, type Sealing} from './seal.ts'
 import {abandonCopy, condemnCopy, condemnGeneration} from './volume.ts'
 
 /** `timingsMs`: the spans of the builder, of which the late ones are added to the last build that it served. */
 export type Release = Released & {readonly timingsMs: TimingsMs}
+
+/**
+ * Takes in what a host says of the end of an attachment. Of a copy in shared storage the fleet makes the generation itself, before the
+ * builder goes off the record: until then the next build waits for it. The same again changes nothing.
+ */
+export const takeRelease = async (change: Change, builder: BuilderRecord, release: Release) => {
+  if (builder.sealing) return
+  const copy = await change.tx.copies.get(builder.copy)
+  const isSealed = isShared(builder) && release.clean && !builder.failed && copy?.state === 'attached' && builder.seal
+  if (!isSealed) return await releaseBuilder(change, builder, release)
+  if (!(await judge(change, builder)).head)
+    return await releaseBuilder(change, builder, {...release, generation: builder.seal})
+  const {reason, timingsMs} = release
+  await change.putBuilder({...builder, want: 'terminated', sealing: {reason, timingsMs}})
+}
 
 /**
  * Takes a builder off the record after its attachment has ended, and decides what becomes of its copy. Only a proven clean end
@@ -59,6 +75,7 @@ const settleCopy = async (
 ): Promise<Fate> => {
   const {clean, generation, reason} = release
   const volume = await change.tx.volumes.get(builder.volume)
+  if (copy.state !== 'attached') return {sealed: null, why: `not sealed: its copy was given up (${copy.why ?? reason})`}
   if (builder.trust === 'untrusted') {
     if (clean) await condemnCopy(change, copy)
     else await abandonCopy(change, copy.id, reason)

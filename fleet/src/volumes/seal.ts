@@ -1,5 +1,6 @@
 import type {Change} from '../change.ts'
 import type {BuilderRecord, CopyRecord, GenerationRecord, VolumeRecord} from '../store/records.ts'
+import {isShared} from './driver.ts'
 import {sealGain} from './promotion/judge.ts'
 
 // What generations are made of, sealed or as checkpoints.
@@ -16,8 +17,9 @@ export const generationOf = ({at, core}: Change, {builder, copy, volume, seal}: 
   id: seal,
   volume: builder.volume,
   number: volume?.next ?? 1,
+  ...(builder.driver && {driver: builder.driver}),
   filesystem: copy.filesystem,
-  hosts: [builder.host],
+  hosts: isShared(builder) ? [] : [builder.host],
   seenOn: [],
   sealedAt: at,
   knownGood: true,

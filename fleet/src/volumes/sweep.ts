@@ -4,6 +4,7 @@ import {pressureOf} from '../hosts/disk.ts'
 import {projectPolicy} from '../projects/policy.ts'
 import type {CopyRecord, GenerationRecord, VolumeRecord} from '../store/records.ts'
 import {generationsToDrop} from './decide.ts'
+import {isShared} from './driver.ts'
 import {pruneGains} from './promotion/judge.ts'
 import {condemnCopy, condemnGeneration} from './volume.ts'
 
@@ -19,14 +20,16 @@ export const sweepVolumes = async (change: Change) => {
 
 /**
  * A copy that was not released cleanly is kept for a while after its builder is off the record, for whoever wants to look at it; on a
- * host that lacks room it goes at once.
+ * host that lacks room it goes at once. In shared storage whoever has it open must be shut out first.
  */
 const sweepAbandoned = async (change: Change) => {
   const {stopwatch, policy, links} = change.core
   for (const copy of await change.tx.copies.list({state: 'abandoned'})) {
     const leftMs = policy.keepAbandonedMs - stopwatch.elapsedMs(`abandoned ${copy.id}`, change.now)
-    const {usage} = links.report(copy.host)
-    if (leftMs > 0 && !pressureOf(usage)) change.dueIn(leftMs)
+    const isWanted = leftMs > 0 && (isShared(copy) || !pressureOf(links.report(copy.host).usage))
+    if (isWanted) change.dueIn(leftMs)
+    else if (copy.fence === 'due')
+      continue // looked at again when it is confirmed
     else await condemnCopy(change, copy)
   }
 }

@@ -3,6 +3,7 @@ import type {CopyId, GenerationId, HostId, ProjectId} from '@hearth/proto/ids'
 import type {Change} from '../change.ts'
 import {terminateBuilder} from '../hosts/builder.ts'
 import type {CopyRecord, GenerationRecord, VolumeRecord} from '../store/records.ts'
+import {isAnywhere, isShared} from './driver.ts'
 
 export const volumeId = (project: ProjectId, architecture: Architecture) => `${project}-${architecture}`
 
@@ -15,7 +16,9 @@ export const volumeOf = async (
   const known = await change.tx.volumes.get(id)
   if (known) return known
   const fresh = {head: null, next: 1, line: 1, rollback: null, emptyWhy: null, deleted: false}
-  const volume: VolumeRecord = {id, project, projectName, architecture, ...fresh}
+  const {volumeDriver} = change.core.policy
+  const driver = volumeDriver === 'local' ? {} : {driver: volumeDriver}
+  const volume: VolumeRecord = {id, project, projectName, architecture, ...driver, ...fresh}
   await change.tx.volumes.put(volume)
   return volume
 }
@@ -30,11 +33,17 @@ export const volumesInUse = async ({tx}: Change): Promise<ReadonlySet<string>> =
   ])
 }
 
-/** Wants a copy deleted on its host. It stays on record until the host reports that it is gone. */
+/** Wants a copy deleted. It stays on record until it is known to be gone: its host says so, or the fleet has deleted it itself. */
 export const condemnCopy = async (change: Change, copy: CopyRecord) => {
-  const goneRevision = await change.nextRevision(copy.host)
+  const goneRevision = isShared(copy) ? null : await change.nextRevision(copy.host)
   await change.putCopy({...copy, state: 'deleting', goneRevision})
   change.event({type: 'copyCondemned', copy: copy.id})
+}
+
+/** It is not where it should be: no build is to start from it. */
+export const loseShared = async (change: Change, id: GenerationId) => {
+  const generation = await change.tx.generations.get(id)
+  if (generation?.knownGood && isShared(generation)) await change.putGeneration({...generation, knownGood: false})
 }
 
 /** A host no longer holds a generation. One that no host holds, and that is not the head, is off the record. */
@@ -53,14 +62,14 @@ export const condemnGeneration = async (change: Change, generation: GenerationRe
   const goneRevision = revisions.sort((a, b) => b - a)[0] ?? null
   await change.putGeneration({...generation, state: 'deleting', goneRevision})
   change.event({type: 'generationDropped', generation: generation.id})
-  if (generation.hosts.length === 0) await change.tx.generations.delete(generation.id)
+  if (!isAnywhere(generation)) await change.tx.generations.delete(generation.id)
 }
 
 /** Never to be attached again; kept for a while, then deleted. */
 export const abandonCopy = async (change: Change, id: CopyId, why: string, actor = 'fleet') => {
   const copy = await change.tx.copies.get(id)
   if (!copy || copy.state === 'abandoned' || copy.state === 'deleting') return
-  await change.putCopy({...copy, state: 'abandoned', why})
+  await change.putCopy({...copy, state: 'abandoned', why, ...(isShared(copy) && {fence: 'due'})})
   change.event({type: 'copyAbandoned', copy: id, epoch: copy.epoch, why})
   await change.audit(actor, 'abandon copy', `${copy.volume}/${id}`, why)
 }

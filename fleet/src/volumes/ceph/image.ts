@@ -1,4 +1,5 @@
-import type {CopyId, GenerationId} from '@hearth/proto/ids'
+import type {BuilderId, CopyId, Epoch, GenerationId} from '@hearth/proto/ids'
+import type {Claim} from '../../storage/shared-storage.ts'
 import {type Asked, errno} from './asked.ts'
 import {type Cluster, unless} from './cluster.ts'
 import type {CephSettings} from './settings.ts'
@@ -11,6 +12,9 @@ export const wholeKey = 'hearth.whole'
 /** Set to the copy's id, before anything of it is removed. A clone may inherit it, with another copy's id. */
 export const deletedKey = 'hearth.deleted'
 
+/** Set before a host gets what it needs to attach the copy, to `<copy> <epoch> <builder>`. A clone inherits another copy's. */
+export const claimKey = 'hearth.claim'
+
 /** krbd knows all of these since 5.3; `fast-diff` makes `rbd du` quick, `deep-flatten` lets a flattened image's snapshots go. */
 export const features = 'layering,exclusive-lock,object-map,fast-diff,deep-flatten'
 
@@ -20,8 +24,13 @@ export const snapshotOf = (copy: CopyId, generation: GenerationId, settings: Cep
 
 const isCopyId = (name: string): name is CopyId => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(name)
 
-/** What an image says of itself. `made`: whole, and this fleet's. */
-export type Marks = {readonly made: boolean; readonly foreign: boolean; readonly deleted: boolean}
+/** What an image says of itself. `made`: whole, and this fleet's. `claim`: the last for which a host was to attach it. */
+export type Marks = {
+  readonly made: boolean
+  readonly foreign: boolean
+  readonly deleted: boolean
+  readonly claim: Claim | null
+}
 export type Client = {readonly address: string}
 export type Locker = Client & {readonly id: string; readonly locker: string}
 type Snapshot = {readonly name: string; readonly namespace: {readonly type: string}}
@@ -46,7 +55,9 @@ export const createLooks = (cluster: Cluster, settings: CephSettings) => {
       if (found === null) return null
       const owner = found[wholeKey]
       const foreign = owner !== undefined && owner !== settings.owner
-      return {made: owner === settings.owner, foreign, deleted: found[deletedKey] === copy}
+      const [of, epoch, builder] = found[claimKey]?.split(' ') ?? []
+      const claim = of === copy ? {epoch: Number(epoch) as Epoch, builder: builder as BuilderId} : null
+      return {made: owner === settings.owner, foreign, deleted: found[deletedKey] === copy, claim}
     },
     /** The copy that it was cloned from and still reads from. */
     parent: async (copy: CopyId, signal: AbortSignal): Promise<{readonly parent: CopyId | null} | null> => {

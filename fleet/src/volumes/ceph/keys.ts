@@ -1,9 +1,10 @@
 import type {CephCredentials} from '@hearth/proto/ceph-credentials'
 import type {CopyId} from '@hearth/proto/ids'
-import {CopyMissingError} from '@hearth/proto/volume-errors'
+import {CopyMissingError, EpochFencedError} from '@hearth/proto/volume-errors'
+import type {Claim} from '../../storage/shared-storage.ts'
 import {errno} from './asked.ts'
 import {type Cluster, unless} from './cluster.ts'
-import type {Looks} from './image.ts'
+import {claimKey, imageOf, type Looks} from './image.ts'
 import type {CephSettings} from './settings.ts'
 
 // Each copy has a key of its own. It can write in the copy's namespace and read in those of its ancestors, whose objects a clone shares;
@@ -32,12 +33,19 @@ const missingText = (copy: CopyId): string =>
 
 /**
  * What a host needs to attach the copy. Makes the key if there is none; asked again, it is the same key. Throws `CopyMissingError` for
- * a copy that is not whole or is being deleted.
+ * a copy that is not whole or is being deleted, and `EpochFencedError` if the image was claimed already for a later epoch or another
+ * builder: then the fleet's store is older than Ceph.
  */
-export const credentials = async (copy: CopyId, deps: Deps, signal: AbortSignal): Promise<CephCredentials> => {
+export const credentials = async (
+  copy: CopyId,
+  claim: Claim,
+  deps: Deps,
+  signal: AbortSignal,
+): Promise<CephCredentials> => {
   const {looks, settings} = deps
   const [marks, ancestors] = await Promise.all([looks.marks(copy, signal), ancestorsOf(copy, deps, signal)])
   if (!marks?.made || marks.deleted) throw new CopyMissingError(missingText(copy))
+  await stake(copy, claim, marks.claim, deps, signal)
   const caps = osdCaps(settings.pool, copy, ancestors)
   let key = await makeKey(copy, caps, deps, signal)
   if (key === null) {
@@ -46,6 +54,24 @@ export const credentials = async (copy: CopyId, deps: Deps, signal: AbortSignal)
   }
   if (key === null) throw new Error(`the key of copy ${copy} changes under our hands: is another fleet at work on it?`)
   return {monitors: [...settings.monitors], pool: settings.pool, namespace: copy, image: copy, user: userOf(copy), key}
+}
+
+const stake = async (
+  copy: CopyId,
+  claim: Claim,
+  last: Claim | null,
+  {cluster, settings}: Deps,
+  signal: AbortSignal,
+) => {
+  if (last && last.epoch === claim.epoch && last.builder === claim.builder) return
+  if (last && last.epoch >= claim.epoch)
+    throw new EpochFencedError(
+      `copy ${copy} was attached under epoch ${last.epoch} (builder ${last.builder}), of which this fleet's store knows nothing: ` +
+        'it is older than the storage. The copy is given up; the next build starts on a clone of the last good generation',
+    )
+  const value = `${copy} ${claim.epoch} ${claim.builder}`
+  const asked = {what: `copy ${copy} can't be claimed for builder ${claim.builder}`}
+  await cluster.rbd(['image-meta', 'set', imageOf(copy, settings), claimKey, value], asked, signal)
 }
 
 /** Null if there is one already, with other caps. */

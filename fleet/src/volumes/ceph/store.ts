@@ -11,6 +11,7 @@ import {
   VolumeContentError,
 } from '@hearth/proto/volume-errors'
 import type {VolumeStore} from '@hearth/proto/volume-store'
+import type {Claim} from '../../storage/shared-storage.ts'
 import {errno} from './asked.ts'
 import {type Cluster, openCluster, unless} from './cluster.ts'
 import {createLooks, deletedKey, features, imageOf, type Looks, snapshotOf, wholeKey} from './image.ts'
@@ -33,7 +34,7 @@ export type CephStoreDeps = CephDeps & {
 
 export type CephStore = VolumeStore & {
   /** See keys.ts. */
-  credentials(copy: CopyId, signal: AbortSignal): Promise<CephCredentials>
+  credentials(copy: CopyId, claim: Claim, signal: AbortSignal): Promise<CephCredentials>
   /** See keys.ts. Call it when a copy was released. */
   revoke(copy: CopyId, signal: AbortSignal): Promise<void>
   /** Removes what interrupted acts and deleted generations left. */
@@ -61,7 +62,7 @@ export const createCephStore = (deps: CephStoreDeps): CephStore => {
   const oneAtATime = createOneAtATime()
   return {
     usage: (signal) => usage(world, signal),
-    credentials: (copy, signal) => oneAtATime(copy, () => credentials(copy, world, signal), signal),
+    credentials: (copy, claim, signal) => oneAtATime(copy, () => credentials(copy, claim, world, signal), signal),
     revoke: (copy, signal) => oneAtATime(copy, () => revoke(copy, world, signal), signal),
     create: (copy, signal) => oneAtATime(copy.copy, () => create(copy, world, signal), signal),
     seal: (copy, generation, signal) => oneAtATime(copy, () => seal(copy, generation, world, signal), signal),

@@ -4,6 +4,7 @@ import type {Change} from '../../change.ts'
 import {pressureOf} from '../../hosts/disk.ts'
 import {idleTimer} from '../../scheduler/idle-timer.ts'
 import type {BuilderRecord, GenerationRecord, LeaseRecord} from '../../store/records.ts'
+import {isShared} from '../driver.ts'
 import {judge} from '../promotion/judge.ts'
 import {generationOf, makeHead} from '../seal.ts'
 import {condemnGeneration} from '../volume.ts'
@@ -32,7 +33,7 @@ const factsOf = async ({core, now}: Change, builder: BuilderRecord) => {
   const isIdle = want === 'ready' && isOnline && !isBusy // else the time that it is idle has not begun
   return {
     ...{trust, want, failed, served, isBusy, isOnline},
-    seals: seal !== null,
+    seals: seal !== null && !isShared(builder), // nobody makes those of shared storage yet
     phase: builders.get(builder.id)?.seen.phase ?? null,
     isRoomy: pressureOf(usage) === null,
     isWanted: Boolean(checkpoint),

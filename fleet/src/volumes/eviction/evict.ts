@@ -5,6 +5,7 @@ import {terminateBuilder} from '../../hosts/builder.ts'
 import {pressureOf} from '../../hosts/disk.ts'
 import {idleTimer} from '../../scheduler/idle-timer.ts'
 import type {HostRecord, VolumeRecord} from '../../store/records.ts'
+import {isShared} from '../driver.ts'
 import {condemnCopy, condemnGeneration, emptyVolume, volumesInUse} from '../volume.ts'
 import {decideEviction, type EvictInput, type Eviction} from './decide.ts'
 
@@ -51,7 +52,7 @@ const inputOf = async (change: Change, host: HostId, {closed}: DiskPressure): Pr
       const lastUsedAt = usedAt ?? (head && sealedAt.get(head)) ?? 0
       return {id, head, lastUsedAt, inUse: used.has(id), pinned: Boolean(pinned)}
     }),
-    copies: await tx.copies.list({host}),
+    copies: (await tx.copies.list({host})).filter((copy) => !isShared(copy)),
     generations: generations.filter(({hosts}) => hosts.includes(host)),
   }
 }

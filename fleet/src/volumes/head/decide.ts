@@ -1,13 +1,16 @@
+import type {VolumeDriver} from '@hearth/proto/common'
 import type {GenerationId, HostId} from '@hearth/proto/ids'
+import {isAnywhere} from '../driver.ts'
 
 // Which generation someone may make the head. Pure.
-// Invariant: it is known good, and there is a host that holds it.
+// Invariant: it is known good, and a builder can start from it somewhere.
 
 export type HeadInput = {
   readonly head: GenerationId | null
   readonly generations: readonly {
     readonly id: GenerationId
     readonly number: number
+    readonly driver?: VolumeDriver
     readonly hosts: readonly HostId[]
     readonly knownGood: boolean
     readonly setAside?: boolean
@@ -23,7 +26,7 @@ export const chooseHead = ({head, generations, to}: HeadInput): HeadChoice => {
   if (!current) return {code: 'empty', why: 'has no cache: its next build starts empty'}
   if (to !== null) return chosen(generations, to)
   const older = generations
-    .filter(({number, hosts, knownGood}) => number < current.number && hosts.length > 0 && knownGood)
+    .filter((each) => each.number < current.number && isAnywhere(each) && each.knownGood)
     .filter(({setAside}) => !setAside)
     .toSorted((a, b) => b.number - a.number)[0]
   if (older) return {generation: older.id}
@@ -39,6 +42,6 @@ const chosen = (generations: HeadInput['generations'], to: number): HeadChoice =
   }
   if (!found.knownGood)
     return {code: 'not-known-good', why: `can't have generation ${to} as its head: it is not known good`}
-  if (found.hosts.length > 0) return {generation: found.id}
+  if (isAnywhere(found)) return {generation: found.id}
   return {code: 'no-host', why: `can't have generation ${to} as its head: no host holds it any more`}
 }

@@ -3,6 +3,7 @@ import type {GenerationId, HostId, LeaseId} from '@hearth/proto/ids'
 import type {Change} from '../../change.ts'
 import {projectPolicy} from '../../projects/policy.ts'
 import type {BuilderRecord, GainRecord} from '../../store/records.ts'
+import {isShared} from '../driver.ts'
 import {addSteps, type Candidate, compare, contract, type Head, promote, savedMs, type Verdict} from './decide.ts'
 
 // What caches gained, and which of them becomes the head: reads and writes the records for decide.ts.
@@ -46,11 +47,12 @@ const candidateOf = async ({tx}: Change, {id, line}: BuilderRecord): Promise<Can
 const headOf = async (change: Change, id: GenerationId | null, {avoid = []}: BuilderRecord): Promise<Head | null> => {
   const head = id && (await change.tx.generations.get(id))
   if (!head) return null
-  const reachable = await Promise.all(head.hosts.map((host) => takesBuilds(change, host)))
+  const reachable =
+    isShared(head) || (await Promise.all(head.hosts.map((host) => takesBuilds(change, host)))).includes(true)
   return {
     id: head.id,
     build: head.build ?? null,
-    usable: head.knownGood && !avoid.includes(head.id) && reachable.includes(true),
+    usable: head.knownGood && !avoid.includes(head.id) && reachable,
   }
 }
 

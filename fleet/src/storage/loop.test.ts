@@ -1,0 +1,204 @@
+import type {Build} from '@hearth/proto/api'
+import {afterEach, expect, test} from 'vitest'
+import type {FakeAgent} from '../fakes/fake-agent.ts'
+import {admin, FakeWorld, type WorldOptions} from '../fakes/fake-world.ts'
+import type {FakeSharedStorage} from './fake.ts'
+
+let world: FakeWorld
+let storage: FakeSharedStorage
+const start = async (options: Omit<WorldOptions, 'shared'> = {}) => {
+  world = await FakeWorld.make({hosts: [{name: 'h1'}, {name: 'h2'}], ...options, shared: true})
+  storage = world.storage ?? expect.fail('no storage')
+}
+afterEach(() => world.stop())
+
+const hostOf = ({leases}: Build): FakeAgent => world.agent(leases[0]?.host ?? expect.fail('it is on no host'))
+const cacheOf = ({leases}: Build) => leases[0]?.cache ?? expect.fail('the build has no lease')
+const copyOf = (build: Build) => hostOf(build).serving(build.id)?.wanted.copy ?? expect.fail('nobody serves it')
+const other = (agent: FakeAgent) => world.agent(agent.name === 'h1' ? 'h2' : 'h1')
+/** A build to its end, then its builder, whose copy is sealed. */
+const builds = async (project = 'web'): Promise<Build> => {
+  const build = await world.build(project)
+  hostOf(build).end(build.id)
+  await world.advance(700_000)
+  return await world.show(build.id)
+}
+const drain = async (agent: FakeAgent) => {
+  await world.fleet.cordonHost(agent.host, admin)
+  await world.settle()
+}
+
+test('a cache is sealed by the fleet, and the next build starts from it on any host', async () => {
+  await start()
+  const first = await builds()
+  expect(cacheOf(first)).toMatchObject({sealed: 1, settled: true})
+  expect(first.leases[0]?.timingsMs.seal).toBeGreaterThanOrEqual(0)
+  await drain(hostOf(first))
+  const second = await world.build('web')
+  expect(hostOf(second)).toBe(other(hostOf(first)))
+  expect(cacheOf(second)).toMatchObject({from: 1, rolledBack: false})
+  expect(hostOf(second).contentFor(second.id)).toEqual([first.id])
+})
+
+test("the head's own copy goes from host to host, under a higher epoch each time", async () => {
+  await start()
+  const first = await world.build('web')
+  const copy = copyOf(first)
+  hostOf(first).end(first.id)
+  await world.advance(700_000)
+  await drain(hostOf(first))
+  const second = await world.build('web')
+  expect(copyOf(second)).toBe(copy)
+  expect(hostOf(second).serving(second.id)?.wanted.epoch).toBe(2)
+  expect(storage.copies.size).toBe(1)
+})
+
+test('a build beside another starts on a clone, in shared storage too', async () => {
+  await start()
+  const first = await builds()
+  const [second, third] = [await world.build('web'), await world.build('web')]
+  expect(copyOf(second)).not.toBe(copyOf(third))
+  for (const build of [second, third]) expect(hostOf(build).contentFor(build.id)).toEqual([first.id])
+})
+
+test('a host that is lost is shut out at once; what it writes when it wakes is read by nobody, and its copy goes then only', async () => {
+  await start({policy: {keepAbandonedMs: 60_000}})
+  const first = await builds()
+  const second = await world.build('web')
+  const [frozen, copy] = [hostOf(second), copyOf(second)]
+  frozen.frozen = true
+  storage.fenceFails = true
+  await frozen.disconnect(world.fleet)
+  await world.advance(120_000)
+  expect(await world.show(second.id)).toMatchObject({state: 'infrastructure'})
+  const third = await world.build('web')
+  expect(hostOf(third)).toBe(other(frozen))
+  expect(hostOf(third).contentFor(third.id)).toEqual([first.id])
+  const client =
+    [...storage.clients.values()].find((each) => each.copy === copy)?.address ?? expect.fail('it is closed')
+  expect(storage.write(client, 'late')).toBe(true)
+  await world.advance(600_000)
+  expect(storage.copies.has(copy), 'not deleted while it may be written').toBe(true)
+  storage.fenceFails = false
+  await world.advance(60_000)
+  expect(storage.write(client, 'later')).toBe(false)
+  await world.advance(120_000)
+  expect(storage.copies.has(copy)).toBe(false)
+  expect(world.events).toContainEqual({type: 'copyFenced', copy, addresses: [client]})
+  hostOf(third).end(third.id)
+  await world.advance(700_000)
+  const fourth = await world.build('web')
+  expect(hostOf(fourth).contentFor(fourth.id)).toEqual([first.id, third.id])
+})
+
+test('who was shut out is let in again once its host has started anew, not before', async () => {
+  await start()
+  await builds()
+  const second = await world.build('web')
+  const frozen = hostOf(second)
+  frozen.frozen = true
+  await frozen.disconnect(world.fleet)
+  await world.advance(120_000)
+  expect(storage.shutOut.size).toBe(1)
+  frozen.frozen = false
+  await frozen.connect(world.fleet)
+  await world.advance(60_000)
+  expect(storage.shutOut.size).toBe(1)
+  await frozen.disconnect(world.fleet)
+  frozen.reboot()
+  await frozen.connect(world.fleet)
+  await world.advance(60_000)
+  expect(storage.shutOut.size).toBe(0)
+})
+
+test('a clean release that comes after the copy was given up makes no generation', async () => {
+  await start()
+  const first = await builds()
+  const second = await world.build('web')
+  const away = hostOf(second)
+  await away.disconnect(world.fleet)
+  await world.advance(120_000)
+  away.end(second.id)
+  await away.connect(world.fleet)
+  await world.advance(30_000)
+  expect(world.events.filter(({type}) => type === 'generationSealed')).toHaveLength(1)
+  const [cache] = await world.fleet.listCaches(admin)
+  expect(cache?.head?.number).toBe(cacheOf(first).sealed)
+})
+
+test('storage that does not answer stops no other build and loses nothing: what is to be sealed is when it is back', async () => {
+  await start()
+  const first = await world.build('web')
+  hostOf(first).end(first.id)
+  await world.settle()
+  storage.down = true
+  await world.advance(700_000)
+  expect(cacheOf(await world.show(first.id))).toMatchObject({sealed: null, settled: false})
+  expect((await world.fleet.status(admin)).problems.join()).toContain('the storage does not answer')
+  storage.down = false
+  await world.advance(60_000)
+  expect(cacheOf(await world.show(first.id))).toMatchObject({sealed: 1})
+  expect((await world.fleet.status(admin)).problems).toEqual([])
+})
+
+test('a copy that is open somewhere after a clean release is not sealed: it is given up in the end, and the build is told', async () => {
+  await start()
+  const first = await world.build('web')
+  const copy = copyOf(first)
+  hostOf(first).end(first.id)
+  storage.clients.set('10.0.0.9:0/1', {address: '10.0.0.9:0/1', copy})
+  await world.advance(1_200_000)
+  const {sealed, why} = cacheOf(await world.show(first.id))
+  expect(sealed).toBeNull()
+  expect(why).toContain('it could not be sealed: copy')
+  expect(storage.shutOut).toContain('10.0.0.9:0/1')
+})
+
+test('a generation that is gone from the storage is not the head for ever: the next build is told, and starts before it', async () => {
+  await start()
+  const first = await builds()
+  const second = await builds()
+  const head = [...storage.generations.keys()].at(-1) ?? expect.fail('nothing was sealed')
+  storage.generations.delete(head)
+  const [one, two] = [await world.build('web'), await world.build('web')] // the head's own copy is still there for one
+  expect(hostOf(one).contentFor(one.id)).toEqual([first.id, second.id])
+  expect(hostOf(two).contentFor(two.id)).toEqual([first.id])
+  expect(cacheOf(two)).toMatchObject({from: 1, rolledBack: true})
+  expect(cacheOf(two).why).toContain('generation 2 is not in the shared storage any more')
+})
+
+test('what a reset leaves is deleted from the storage, and an untrusted build leaves nothing', async () => {
+  await start()
+  await builds()
+  const untrusted = {...admin, tokenId: 't2', trust: 'untrusted' as const}
+  const {id} = await world.fleet.createBuild(world.request('web'), untrusted)
+  await world.settle()
+  const fork = await world.fleet.showBuild(id, untrusted)
+  const copy = copyOf(fork)
+  hostOf(fork).end(id)
+  await world.advance(60_000)
+  expect(storage.copies.has(copy)).toBe(false)
+  await world.fleet.resetCache('web', null, admin)
+  await world.advance(60_000)
+  expect([storage.copies.size, storage.generations.size]).toEqual([0, 0])
+})
+
+test('a store that was restored from a backup attaches no copy that has gone on without it', async () => {
+  await start()
+  const first = await builds()
+  const backup = world.disk.copy()
+  const second = await builds()
+  await world.restartFleet(backup)
+  const third = await world.build('web')
+  expect(hostOf(third).contentFor(third.id)).toEqual([first.id])
+  expect(second.state).toBe('succeeded')
+})
+
+test('a host without an attacher for shared storage gets no build, and the waiting one is told', async () => {
+  await start({hosts: [{name: 'h1'}]})
+  const agent = world.agent('h1')
+  agent.storage = null
+  await agent.connect(world.fleet)
+  const build = await world.build('web')
+  expect(build.leases[0]?.waiting?.why).toContain("can't attach caches in ceph-rbd")
+})

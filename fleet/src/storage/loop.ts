@@ -1,0 +1,205 @@
+import {
+  CopyMissingError,
+  GenerationMissingError,
+  VolumeBusyError,
+  VolumeContentError,
+} from '@hearth/proto/volume-errors'
+import {act} from '../act.ts'
+import type {Change, Core} from '../change.ts'
+import {Alarm} from '../scheduler/alarm.ts'
+import type {Tx} from '../store/store.ts'
+import {isShared} from '../volumes/driver.ts'
+import {releaseBuilder} from '../volumes/release.ts'
+import {keyOf, type StorageAct, storageActs} from './decide.ts'
+import type {SharedStorage} from './shared-storage.ts'
+
+// Does in shared storage what the records say is to be done there, off every build's way. Each act is repeated until it has worked and
+// that is on record: a fleet that dies in between does it again.
+
+export type Storage = SharedStorage & {
+  readonly alarm: Alarm
+  /** What fails, by the name of what it is done to. */
+  readonly failures: Map<string, string>
+}
+
+export const openStorage = (shared: SharedStorage, clock: Core['clock']): Storage => ({
+  ...shared,
+  alarm: new Alarm(clock),
+  failures: new Map(),
+})
+
+/** Acts that run at the same time: a long deletion must keep nobody waiting. */
+const atOnce = 4
+const firstPauseMs = 500
+const longestPauseMs = 30_000
+/** A client that a host had open is gone from the storage half a minute after it died. With the pauses: two minutes. */
+const busySealAttempts = 10
+
+type Retry = {readonly attempt: number; readonly dueAt: number}
+
+/** Until the signal aborts. */
+export const runStorage = async (core: Core, storage: Storage, signal: AbortSignal): Promise<void> => {
+  const {alarm, failures} = storage
+  const running = new Map<string, Promise<void>>()
+  const retries = new Map<string, Retry>()
+  while (!signal.aborted) {
+    alarm.set(Infinity)
+    const acts = await core.store.transaction(async (tx) => storageActs(await inputOf(tx)))
+    const wanted = new Set(acts.map(keyOf))
+    for (const key of retries.keys()) {
+      if (wanted.has(key)) continue
+      retries.delete(key)
+      failures.delete(key)
+    }
+    for (const each of acts) {
+      const key = keyOf(each)
+      const {attempt, dueAt} = retries.get(key) ?? {attempt: 0, dueAt: 0}
+      if (running.has(key) || running.size >= atOnce) continue
+      if (dueAt > core.clock.monotonic()) {
+        alarm.advance(dueAt)
+        continue
+      }
+      const next = attempt + 1
+      const done = perform(each, next, core, storage, signal)
+        .then(() => {
+          retries.delete(key)
+          failures.delete(key)
+        })
+        .catch((err: unknown) => {
+          if (signal.aborted) return
+          failures.set(key, err instanceof Error ? err.message : String(err))
+          core.log.warn({err, act: each, attempt: next}, 'an act in shared storage failed; it is tried again')
+          const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** attempt)
+          retries.set(key, {attempt: next, dueAt: core.clock.monotonic() + pauseMs})
+        })
+        .finally(() => {
+          running.delete(key)
+          alarm.advance(core.clock.monotonic())
+        })
+      running.set(key, done)
+    }
+    await alarm.wait(signal).catch(() => null) // only the signal ends it, and the loop looks at that
+  }
+  await Promise.all(running.values())
+}
+
+const inputOf = async (tx: Tx) => {
+  const builders = await tx.builders.list()
+  const hosts = await tx.hosts.list()
+  return {
+    sealing: builders.filter(({sealing}) => sealing),
+    copies: (await tx.copies.list({state: ['abandoned', 'deleting']})).filter(isShared),
+    generations: (await tx.generations.list({state: 'deleting'})).filter(isShared),
+    fences: await tx.fences.list(),
+    bootIds: new Map(hosts.map(({id, bootId}) => [id, bootId])),
+  }
+}
+
+const perform = async (
+  wanted: StorageAct,
+  attempt: number,
+  core: Core,
+  storage: Storage,
+  signal: AbortSignal,
+): Promise<void> => {
+  switch (wanted.type) {
+    case 'seal':
+      return await seal(wanted, attempt, core, storage, signal)
+    case 'fence':
+      return await fence(wanted, core, storage, signal)
+    case 'deleteCopy':
+      return await deleteCopy(wanted, core, storage, signal)
+    case 'deleteGeneration':
+      await storage.store.deleteGeneration(wanted.generation, signal)
+      return await act(core, async ({tx}) => {
+        const {state} = (await tx.generations.get(wanted.generation)) ?? {}
+        if (state === 'deleting') await tx.generations.delete(wanted.generation)
+      })
+    case 'unfence':
+      await storage.fence.unfence(wanted.address, signal)
+      return await act(core, ({tx}) => tx.fences.delete(wanted.address))
+  }
+}
+
+/** A copy that can't be sealed is given up: the next build starts from the generation before. */
+const seal = async (
+  {builder, copy, generation}: Extract<StorageAct, {type: 'seal'}>,
+  attempt: number,
+  core: Core,
+  {store}: Storage,
+  signal: AbortSignal,
+): Promise<void> => {
+  const began = core.clock.monotonic()
+  let failure: string | null = null
+  try {
+    await store.revoke(copy, signal)
+    await store.seal(copy, generation, signal)
+  } catch (error) {
+    if (!isFinal(error, attempt)) throw error
+    failure = `it could not be sealed: ${error.message}`
+  }
+  const ms = core.clock.monotonic() - began
+  await act(core, async (change) => {
+    const record = await change.tx.builders.get(builder)
+    if (!record?.sealing || record.seal !== generation) return
+    const {reason, timingsMs} = record.sealing
+    const end = failure === null ? {clean: true, reason, generation} : {clean: false, reason: failure, generation: null}
+    await releaseBuilder(change, record, {...end, timingsMs: {...timingsMs, seal: ms}})
+  })
+}
+
+const isFinal = (error: unknown, attempt: number): error is Error =>
+  error instanceof VolumeContentError ||
+  error instanceof CopyMissingError ||
+  error instanceof GenerationMissingError ||
+  (error instanceof VolumeBusyError && attempt >= busySealAttempts)
+
+const fence = async (
+  {copy: id}: Extract<StorageAct, {type: 'fence'}>,
+  core: Core,
+  storage: Storage,
+  signal: AbortSignal,
+): Promise<void> => {
+  const addresses = await storage.fence.fence(id, signal)
+  await act(core, async (change) => {
+    const copy = await change.tx.copies.get(id)
+    if (copy?.fence !== 'due') return
+    await change.putCopy({...copy, fence: 'confirmed'})
+    const bootId = (await change.tx.hosts.get(copy.host))?.bootId ?? null
+    for (const address of addresses)
+      await change.tx.fences.put({id: address, copy: id, host: copy.host, bootId, at: change.at})
+    change.event({type: 'copyFenced', copy: id, addresses})
+    await auditFence(change, `${copy.volume}/${id}`, addresses)
+  })
+}
+
+const auditFence = async (change: Change, object: string, addresses: readonly string[]) => {
+  if (addresses.length > 0)
+    await change.audit('fleet', 'fence copy', object, `shut out for years: ${addresses.join(', ')}`)
+}
+
+/** One that someone has open after all is fenced first. */
+const deleteCopy = async (
+  {copy: id}: Extract<StorageAct, {type: 'deleteCopy'}>,
+  core: Core,
+  {store}: Storage,
+  signal: AbortSignal,
+): Promise<void> => {
+  try {
+    await store.deleteCopy(id, signal)
+  } catch (error) {
+    if (!(error instanceof VolumeBusyError)) throw error
+    core.log.warn({err: error, copy: id}, 'a copy that is to be deleted is in use: its clients are shut out first')
+    return await act(core, async (change) => {
+      const copy = await change.tx.copies.get(id)
+      if (copy?.state === 'deleting') await change.putCopy({...copy, fence: 'due'})
+    })
+  }
+  await act(core, async (change) => {
+    const copy = await change.tx.copies.get(id)
+    if (copy?.state !== 'deleting') return
+    await change.tx.copies.delete(id)
+    change.event({type: 'copyDeleted', copy: id})
+    change.nudge() // its volume may be empty now
+  })
+}

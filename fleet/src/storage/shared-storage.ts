@@ -1,0 +1,23 @@
+import type {CephCredentials} from '@hearth/proto/ceph-credentials'
+import type {BuilderId, CopyId, Epoch} from '@hearth/proto/ids'
+import type {VolumeStore} from '@hearth/proto/volume-store'
+
+/** For whom a copy is to be attached. A storage that knows of a later claim, or of another for this epoch, refuses it. */
+export type Claim = {readonly epoch: Epoch; readonly builder: BuilderId}
+
+/** Storage that all hosts reach and that the fleet rules; see volumes/ceph. Every method is idempotent. */
+export type SharedStorage = {
+  readonly store: Pick<VolumeStore, 'usage' | 'create' | 'seal' | 'deleteCopy' | 'deleteGeneration'> & {
+    /** What a host needs to attach the copy. Throws `EpochFencedError` where the claim comes too late, `CopyMissingError`. */
+    credentials(copy: CopyId, claim: Claim, signal: AbortSignal): Promise<CephCredentials>
+    /** What was given out opens the copy for nobody new. */
+    revoke(copy: CopyId, signal: AbortSignal): Promise<void>
+    /** Makes it that large, or leaves it if it is already. */
+    grow(copy: CopyId, sizeBytes: number, signal: AbortSignal): Promise<void>
+  }
+  readonly fence: {
+    /** Shuts out whoever has the copy open, and reads that back. Returns their addresses. Throws `FenceUnconfirmedError`. */
+    fence(copy: CopyId, signal: AbortSignal): Promise<readonly string[]>
+    unfence(address: string, signal: AbortSignal): Promise<void>
+  }
+}
