@@ -79,7 +79,7 @@ describe.skipIf(unprivileged())('the caches of a project', () => {
         copies: [],
       })
     const rolled = await hearth.run('build', await context('one'))
-    expect(rolled.stderr).toMatch(/· cache rolled back to 1, because .* rolled it back$/m)
+    expect(rolled.stderr).toMatch(/· cache rolled back to generation 1, because .* rolled it back$/m)
     expect(rolled.stderr).toMatch(/ 4 of 4 steps cached/)
     await headOf('back', 3)
     expect((await hearth.run('caches', 'rollback', 'back', '--to', '9', '--yes')).stderr).toMatch(

@@ -2,7 +2,7 @@ import {readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {answerCheck, type OpenApi} from '@hearth/fleet/api/answer-check'
 import type {Profile} from '@hearth/fleet/cli/profile'
-import type {Build, Host} from '@hearth/proto/api'
+import type {Build, Cache, Host} from '@hearth/proto/api'
 import {afterEach, beforeEach, describe, expect, it} from 'vitest'
 import {bringUp, type Hearth, hearthIn, makeContext} from '../support/hearth.ts'
 import {unprivileged} from '../support/privileged.ts'
@@ -66,6 +66,7 @@ describe.skipIf(unprivileged())('the API of a Hearth that has built', () => {
     for (const path of ['status', 'whoami', 'audit', 'ca', 'openapi.json', 'hosts', 'projects', 'caches', 'tokens']) {
       await ask('GET', `/v1/${path}`)
     }
+    for (const path of ['projects', 'caches']) await ask('GET', `/v1/${path}/${encodeURIComponent('acme/web')}`)
     await ask('GET', '/healthz')
     await ask('GET', '/metrics')
     const builds = JSON.parse(await ask('GET', '/v1/builds')) as readonly Build[]
@@ -75,6 +76,11 @@ describe.skipIf(unprivileged())('the API of a Hearth that has built', () => {
       await ask('GET', `/v1/builds/${id}/watch`, {lines: true})
       await expect.poll(() => ask('GET', `/v1/builds/${id}/logs`).catch(String), {timeout: 30_000}).toContain('COPY')
     }
+    await headIs(ask, 1)
+    await writeFile(join(context, 'Dockerfile'), 'FROM scratch\nCOPY Dockerfile /\n')
+    expect((await hearth.run('build', context, '--project', 'acme/web')).code).toBe(0)
+    await headIs(ask, 2)
+    await tryCaches(ask)
     await tryWrites(ask)
     await tryHost(ask)
     expect(missing(document, asked)).toEqual(
@@ -82,12 +88,25 @@ describe.skipIf(unprivileged())('the API of a Hearth that has built', () => {
         'POST /agent/v1/drain',
         'POST /agent/v1/join',
         'POST /agent/v1/renew',
+        'POST /agent/v1/copies/{copy}/credentials',
         'PUT /agent/v1/builds/{id}/logs/{architecture}',
         'POST /v1/shutdown',
       ].toSorted(),
     )
   })
 })
+
+/** By a checkpoint, once its builder has been idle for a while. */
+const headIs = async (ask: Api['ask'], number: number): Promise<void> => {
+  const head = async () => (JSON.parse(await ask('GET', '/v1/caches')) as readonly Cache[])[0]?.head
+  await expect.poll(head, {timeout: 60_000}).toMatchObject({number})
+}
+
+const tryCaches = async (ask: Api['ask']): Promise<void> => {
+  const project = encodeURIComponent('acme/web')
+  await ask('PATCH', `/v1/projects/${project}`, {body: {generations: 3}})
+  for (const verb of ['rollback', 'pin', 'unpin']) await ask('POST', `/v1/caches/${project}/${verb}`, {body: {}})
+}
 
 const tryWrites = async (ask: Api['ask']): Promise<void> => {
   const request = {project: 'acme/web', architectures: ['amd64'], publicKey: 'AAAA'}

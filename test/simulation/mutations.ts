@@ -83,7 +83,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'orphans are left alone',
-    edits: [edit(plan, '  ...orphans(input),\n', '')],
+    edits: [edit(plan, '    ...orphans(input, verification),\n', '')],
   },
   {
     name: 'a checkpoint is made under a build',
@@ -150,7 +150,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'an abandoned copy is used again',
-    edits: [edit(decide, "copy.state === 'free' && copy.host", "copy.state !== 'deleting' && copy.host")],
+    edits: [edit(decide, "copy.state === 'free' && copy.from", "copy.state !== 'deleting' && copy.from")],
   },
   {
     name: 'the epoch of a copy does not grow',
@@ -203,7 +203,7 @@ export const mutations: readonly Mutation[] = [
         "if (builder.trust !== lease.trust || (builder.trust === 'untrusted'",
         "if (false && (builder.trust === 'untrusted'",
       ),
-      edit('fleet/src/builds/lease.ts', "if (builder.trust === 'untrusted')", 'if (false)'),
+      edit('fleet/src/builds/lease.ts', "if (trust === 'untrusted') return 'an untrusted build has ended'", ''),
     ],
   },
   {

@@ -44,7 +44,8 @@ export const attach = async (request: AttachRequest, pool: LocalPool, signal: Ab
   else requireFilesystem(copy, filesystem, content)
   if (seen < epoch) await writeEpochFile(pool.paths.epoch(copy), epoch)
   const isLarger = content.kind === 'xfs' && content.imageBytes - content.superblock.sizeBytes >= leastGrowthBytes
-  return {copy, isLarger, device: attached?.device ?? (await attachLoop(image, {...pool, signal}))}
+  const device = attached?.device ?? (await attachLoop(image, {...pool, signal}))
+  return {copy, device, ...(isLarger && {isLarger})}
 }
 
 /** An attachment of ours has its epoch noted first, and nobody has it mounted before its builder starts. */

@@ -10,6 +10,8 @@ type Copy = {
   /** How the builder left it that mounted it last: null while it has it, or if none had. */
   isClean: boolean | null
   isSpoilt: boolean
+  /** When it was frozen last: until it is thawed, nothing that becomes of its builder changes what is in it. */
+  wasSpoilt: boolean
   readonly stamps: Set<string>
 }
 
@@ -49,7 +51,16 @@ export class CopyAudit {
     const known = this.#copies.get(copy)
     if (known) return known
     const stamps = new Set<string>()
-    const fresh = {place, stamps, attached: false, holder: null, epoch: 0, isClean: null, isSpoilt: false}
+    const fresh = {
+      place,
+      stamps,
+      attached: false,
+      holder: null,
+      epoch: 0,
+      isClean: null,
+      isSpoilt: false,
+      wasSpoilt: false,
+    }
     this.#copies.set(copy, fresh)
     return fresh
   }
@@ -97,13 +108,15 @@ export class CopyAudit {
         this.#lastHolder.set(copy, holder)
       },
       frozen: ({copy}, {place}) => {
-        const {holder} = this.#at(copy, place)
+        const on = this.#at(copy, place)
+        const {holder} = on
+        on.wasSpoilt = on.isSpoilt
         if ((this.#active.get(holder ?? '') ?? 0) > 0) this.#frozenUnderBuild.add(copy)
         else this.#frozenUnderBuild.delete(copy)
       },
       checkpointed: ({copy, generation}, {place}) => {
         const on = this.#at(copy, place)
-        this.#claim(!on.isSpoilt, 'I6', 'no checkpoint is made of what was left dirty')
+        this.#claim(!on.wasSpoilt, 'I6', 'no checkpoint is made of what was left dirty')
         this.#claim(!this.#frozenUnderBuild.has(copy), 'I6', 'no checkpoint is made under a build')
         this.#sealings.set(generation, {copy, epoch: on.epoch, builder: this.#lastHolder.get(copy) ?? null})
         this.#unverified.set(generation, new Set(on.stamps))
