@@ -21,6 +21,8 @@ export type DesiredLease = Static<typeof DesiredLease>
  * One builder that the fleet wants. It ends only on `want: 'terminated'`, never because it is missing from a list.
  * `seal` is the name that the copy's content gets after a clean release; null: make no generation of it. `checkpoint` is the name of
  * the generation to make under it while it is idle, and to verify; it is wanted until the agent answers. Absent: an older fleet's.
+ * `driver`: where its copy lies; absent: `local`. Of what does not lie on the host the fleet makes the generation: the release says only
+ * that its content is fit for it.
  */
 export const DesiredBuilder = Type.Object({
   builder: BuilderId,
@@ -28,6 +30,7 @@ export const DesiredBuilder = Type.Object({
   architecture: Architecture,
   trust: Trust,
   copy: CopyId,
+  driver: Type.Optional(VolumeDriver),
   epoch: Epoch,
   limits: Limits,
   maxUsedSpaceBytes: Bytes,
@@ -43,7 +46,7 @@ export type DesiredBuilder = Static<typeof DesiredBuilder>
  * A copy of a cache volume that this host should hold (`local` driver) or should delete. `from` is the generation that it is
  * cloned from; null: it starts empty. `filesystem` is the UUID that its file system must have: the copy's own id when it
  * starts empty, else that of the copy in which the line began. A copy that is not listed is kept and reported.
- * `driver` absent: `local`. Of another one the fleet makes, seals and deletes the copy; it is listed while it may be attached here.
+ * What lies in shared storage is listed while it may be attached here; the fleet makes, seals and deletes it.
  */
 export const DesiredCopy = Type.Object({
   copy: CopyId,
@@ -53,7 +56,6 @@ export const DesiredCopy = Type.Object({
   filesystem: CopyId,
   sizeBytes: Bytes,
   want: oneOf('present', 'absent'),
-  driver: Type.Optional(VolumeDriver),
 })
 export type DesiredCopy = Static<typeof DesiredCopy>
 

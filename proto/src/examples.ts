@@ -50,6 +50,7 @@ const observedBuilder = {
 
 const desiredBuilder = {
   ...builder,
+  driver: 'ceph-rbd',
   limits: {cpuWeight: 100, memoryBytes: 2 ** 30},
   maxUsedSpaceBytes: 40_000_000_000,
   lease: {build: 'b-7f3', lease: 'l-1', clients: ['AAAA'], finishing: false, cancel: 'drained'},
@@ -109,7 +110,6 @@ export const messageExamples = {
           filesystem: uuid,
           sizeBytes: 50_000_000_000,
           want: 'present',
-          driver: 'ceph-rbd',
         },
       ],
       generations: [{generation: 'g-40', want: 'absent'}],

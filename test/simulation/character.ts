@@ -4,7 +4,7 @@ import {defaultPolicy, type Policy} from '@hearth/fleet/policy'
 import {type Architecture, architectures} from '@hearth/proto/common'
 import type {Chance} from './chance.ts'
 import type {ClientPlan} from './client.ts'
-import {type FaultName, faultNames} from './faults.ts'
+import {type FaultName, faultNames, storageFaultNames} from './faults.ts'
 import type {HostSpec} from './host-place.ts'
 
 /** What one seed's world is like. Each seed has few kinds of faults, so that some have just the two that matter together. */
@@ -35,7 +35,7 @@ export const characterOf = (chance: Chance): Character => {
   const company = {projects, there, longestStepMs: chance.pick([3_000, 15_000, 60_000]) ?? 0}
   const kinds = kindsOf(chance)
   const count = kinds.length === 0 ? 0 : chance.between(1, Math.ceil(lengthMs / 3_000))
-  return {
+  const local: Character = {
     lengthMs,
     policy: {
       ...defaultPolicy,
@@ -59,6 +59,16 @@ export const characterOf = (chance: Chance): Character => {
       name: chance.pick(kinds) as FaultName,
     })),
   }
+  return chance.happens(0.35) ? withSharedStorage(local, chance) : local
+}
+
+const withSharedStorage = (local: Character, chance: Chance): Character => {
+  const count = chance.happens(0.5) ? chance.between(1, 5) : 0
+  const more = Array.from({length: count}, () => ({
+    atMs: chance.between(5_000, local.lengthMs),
+    name: chance.pick(storageFaultNames) as FaultName,
+  }))
+  return {...local, policy: {...local.policy, volumeDriver: 'ceph-rbd'}, faults: [...local.faults, ...more]}
 }
 
 /** These matter together with most others. */

@@ -1,6 +1,7 @@
 import type {FakeDaemon} from '@hearth/agent/builder/fake-daemon'
 import {noTrouble} from '@hearth/agent/builder/fake-daemon'
 import {FakeStoreDisk} from '@hearth/fleet/store/fake'
+import type {BuilderId} from '@hearth/proto/ids'
 import type {Chance} from './chance.ts'
 import type {FleetPlace} from './fleet-place.ts'
 import type {HostPlace} from './host-place.ts'
@@ -32,11 +33,13 @@ const onHost =
     if (host) strike(host, victims)
   }
 
-const onDaemon = (strike: (daemon: FakeDaemon, victims: Victims) => void): Strike =>
-  onHost(({builders}, victims) => {
-    const running = [...builders.all.values()].flatMap(({daemon}) => (daemon?.runs ? [daemon] : []))
-    const daemon = victims.chance.pick(running)
-    if (daemon) strike(daemon, victims)
+const onDaemon = (
+  strike: (daemon: FakeDaemon, victims: Victims, on: {place: string; builder: BuilderId}) => void,
+): Strike =>
+  onHost(({builders, spec: {place}}, victims) => {
+    const running = [...builders.all].flatMap(([builder, {daemon}]) => (daemon?.runs ? [{builder, daemon}] : []))
+    const struck = victims.chance.pick(running)
+    if (struck) strike(struck.daemon, victims, {place, builder: struck.builder})
   })
 
 /** Soon, or at the next call of a kind, which may be a rare one. */
@@ -140,7 +143,8 @@ const strikes = {
   },
   daemonCrashes: onDaemon((daemon) => daemon.crash()),
   daemonIsKilled: onDaemon((daemon) => daemon.kill()),
-  daemonFreezes: onDaemon((daemon, {chance, later}) => {
+  daemonFreezes: onDaemon((daemon, {chance, later, note}, {place, builder}) => {
+    note(place, {type: 'daemonFroze', builder})
     daemon.freeze()
     later(chance.skewed(100, 120_000), () => daemon.thaw())
   }),
@@ -169,10 +173,28 @@ const strikes = {
   },
 } satisfies Record<string, Strike>
 
-export type FaultName = keyof typeof strikes
+/** Only where there is one. */
+const storageStrikes = {
+  storageIsDown: ({fleet: {pool}, chance, later}) => {
+    pool.isDown = true
+    later(chance.skewed(1_000, 90_000), () => {
+      pool.isDown = false
+    })
+  },
+  fencesFail: ({fleet: {pool}, chance, later}) => {
+    pool.fenceFails = true
+    later(chance.skewed(10_000, 120_000), () => {
+      pool.fenceFails = false
+    })
+  },
+} satisfies Record<string, Strike>
+const allStrikes = {...strikes, ...storageStrikes}
+
+export type FaultName = keyof typeof allStrikes
 export const faultNames = Object.keys(strikes) as readonly FaultName[]
+export const storageFaultNames = Object.keys(storageStrikes) as readonly FaultName[]
 
 export const strike = (name: FaultName, victims: Victims): void => {
   victims.note('world', {type: 'fault', name})
-  strikes[name](victims)
+  allStrikes[name](victims)
 }

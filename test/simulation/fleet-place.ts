@@ -2,6 +2,7 @@ import {Session} from '@hearth/fleet/channel/session'
 import {createFleet} from '@hearth/fleet/core'
 import type {Fleet, Principal} from '@hearth/fleet/fleet'
 import type {Policy} from '@hearth/fleet/policy'
+import type {SharedStorage} from '@hearth/fleet/storage/shared-storage'
 import {createFakeStore, FakeStoreDisk} from '@hearth/fleet/store/fake'
 import type {Build} from '@hearth/proto/api'
 import type {BuildId, HostId} from '@hearth/proto/ids'
@@ -10,6 +11,7 @@ import type {Connection, Side} from './connection.ts'
 import type {Ground} from './ground.ts'
 import {Life} from './life.ts'
 import {LostError, type Place} from './network.ts'
+import {createPool, type Pool} from './shared-volumes.ts'
 
 const place = 'fleet'
 /** As channel/socket.ts: three pings without an answer; the time for `hello`. */
@@ -22,6 +24,7 @@ type Running = {readonly life: Life; readonly fleet: Fleet}
 /** Where the fleet runs: its store stays, its programs come and go. */
 export class FleetPlace {
   disk = new FakeStoreDisk()
+  readonly pool: Pool
   wallOffsetMs = 1_700_000_000_000
   /** Its disk is full: nothing can be committed. */
   isFull = false
@@ -33,6 +36,7 @@ export class FleetPlace {
   constructor(ground: Ground, policy: Policy) {
     this.#ground = ground
     this.#policy = policy
+    this.pool = createPool((event) => ground.note({place: 'pool', from: 'disk', event}))
   }
 
   get life(): Life | null {
@@ -79,6 +83,7 @@ export class FleetPlace {
       policy: this.#policy,
       about: {version: '0', url: 'http://fleet', embedded: false, localHost: null},
       log: silentLog,
+      storage: this.#policy.volumeDriver === 'local' ? null : reachedBy(life, this.pool),
       record: (event) => note({place, from: 'fleet', event}),
     })
     await instance.fleet.run(stop.signal)
@@ -174,4 +179,21 @@ export class FleetPlace {
     life.hear(() => void send())
     await ended.promise
   }
+}
+
+/** Each act may be the last of this fleet, before and after it took effect. */
+const reachedBy = (life: Life, {store, fence}: Pool): SharedStorage => {
+  const stepped = <Acts extends object>(acts: Acts): Acts =>
+    Object.fromEntries(
+      Object.entries(acts).map(([name, act]) => [
+        name,
+        async (...given: readonly unknown[]) => {
+          await life.pass(`storage:${name}:begin`)
+          const result = await life.awaits((act as (...all: readonly unknown[]) => Promise<unknown>)(...given))
+          await life.pass(`storage:${name}:done`)
+          return result
+        },
+      ]),
+    ) as Acts
+  return {store: stepped(store), fence: stepped(fence)}
 }

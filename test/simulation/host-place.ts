@@ -5,6 +5,14 @@ import type {Dial, Wire} from '@hearth/agent/channel/wire'
 import {abortable} from '@hearth/agent/host/abortable'
 import type {LoopDeps} from '@hearth/agent/reconcile/loop'
 import type {Journal} from '@hearth/agent/store/journal'
+import {
+  type AttachRequest,
+  CopyMissingError,
+  EpochFencedError,
+  GenerationMissingError,
+  type VolumeAttacher,
+} from '@hearth/agent/volume/attacher'
+import {volumesByDriver} from '@hearth/agent/volume/by-driver'
 import {createFakeVolumes} from '@hearth/agent/volume/fake'
 import {FakeDisk} from '@hearth/agent/volume/fake-disk'
 import type {Clock} from '@hearth/proto/clock'
@@ -17,6 +25,7 @@ import {JournalDisk} from './journal-disk.ts'
 import {Life} from './life.ts'
 import type {WorldEvent} from './log.ts'
 import type {Place} from './network.ts'
+import {createSharedVolumes, losePower, type OpenCopies} from './shared-volumes.ts'
 
 export type HostSpec = {
   readonly place: Place
@@ -43,6 +52,7 @@ export class HostPlace {
   readonly #ground: Ground
   readonly #fleet: FleetPlace
   #journal = new JournalDisk()
+  readonly #open: OpenCopies = new Map()
   readonly calls = new Set<string>()
   #boots = 1
   #life: Life | null = null
@@ -137,6 +147,7 @@ export class HostPlace {
     this.#note({type: 'powerLost'})
     this.#life?.die('power')
     this.disk.crash(this.#ground.chance.faults)
+    losePower(this.disk, this.#open)
     this.#journal.losePower(this.#ground.chance.faults)
     this.builders.crash()
   }
@@ -199,8 +210,10 @@ export class HostPlace {
   /** As `runAgent` of real-agent.ts. */
   async #run(life: Life, signal: AbortSignal): Promise<void> {
     const journal = this.#journal.open(life)
-    const volumes = createFakeVolumes({disk: this.disk, step: (at) => this.#step(life, at)})
-    const runtime = createFakeRuntime({builders: this.builders, step: (at) => this.#step(life, at)})
+    const step = (at: string) => this.#step(life, at)
+    const volumes = (host: HostId) =>
+      volumesByDriver(createFakeVolumes({disk: this.disk, step}), this.#sharedVolumes(host, life, step))
+    const runtime = createFakeRuntime({builders: this.builders, step})
     const clock = life.clock(this.#wall)
     const {chance} = this.#ground
     this.disk.parts.clear()
@@ -210,7 +223,7 @@ export class HostPlace {
       const agent = new Agent({
         identity: this.#identity(host),
         journal,
-        volumes,
+        volumes: volumes(host),
         runtime,
         usage: async () => {
           await life.pass('usage')
@@ -237,9 +250,21 @@ export class HostPlace {
     }
   }
 
+  #sharedVolumes(host: HostId, life: Life, step: (at: string) => Promise<void>): VolumeAttacher {
+    const mayOpen = async ({copy, epoch, shared}: AttachRequest): Promise<void> => {
+      const builder = shared?.builder as BuilderId
+      const asking = this.#fleet.request(this.spec.place, (fleet) =>
+        fleet.copyCredentials(host, copy, {builder, epoch}, new AbortController().signal),
+      )
+      await life.awaits(asking.catch(asVolumeError))
+    }
+    const {disk} = this
+    return createSharedVolumes({disk, pool: this.#fleet.pool, open: this.#open, mayOpen, step})
+  }
+
   #identity(host: HostId) {
     const {place, architecture, slots} = this.spec
-    const facts = {cpus: 4, memoryBytes: 8_000_000_000, operatingSystem: 'none', volumeDrivers: ['local']}
+    const facts = {cpus: 4, memoryBytes: 8_000_000_000, operatingSystem: 'none', volumeDrivers: ['local', 'ceph-rbd']}
     const agentInstance = this.#ground.chance.ids.uuid()
     const bootId = bootIdOf(place, this.#boots)
     return {protocol: 1, version: '0', host, name: place, bootId, agentInstance, architecture, slots, ...facts}
@@ -303,6 +328,16 @@ export class HostPlace {
       return wire
     }
   }
+}
+
+/** As the agent's own call of the fleet does: what the refusal means for the volume. */
+const asVolumeError = (error: unknown): never => {
+  const code = error instanceof Error && 'code' in error ? error.code : null
+  const message = error instanceof Error ? error.message : String(error)
+  if (code === 'EpochFencedError') throw new EpochFencedError(message)
+  if (code === 'GenerationMissingError') throw new GenerationMissingError(message)
+  if (code === 'CopyMissingError') throw new CopyMissingError(message)
+  throw error
 }
 
 /** The fleet knows the build or its host no more: there is no one to keep the log for. */

@@ -1,7 +1,8 @@
 import type {FakeRuntimeEvent} from '@hearth/agent/builder/fake-events'
 import type {FakeVolumeEvent} from '@hearth/agent/volume/fake-disk'
 import type {FleetEvent} from '@hearth/fleet/event'
-import {faultNames} from './faults.ts'
+import type {FakeStorageEvent} from '@hearth/fleet/storage/fake'
+import {faultNames, storageFaultNames} from './faults.ts'
 import type {ClientEvent, Entry} from './log.ts'
 import {operations} from './operator.ts'
 
@@ -41,7 +42,7 @@ const fleet: Each<FleetEvent> = {
   cachePinned: true,
   desiredSent: true,
 }
-const disk: Each<FakeVolumeEvent> = {
+const disk: Each<FakeVolumeEvent | FakeStorageEvent> = {
   attached: true,
   detached: true,
   mounted: true,
@@ -57,6 +58,7 @@ const disk: Each<FakeVolumeEvent> = {
   created: true,
   deletedCopy: true,
   deletedGeneration: true,
+  fenced: true,
 }
 /** A broken cache never happens, if all is well. */
 const runtime: Omit<Each<FakeRuntimeEvent>, 'cacheBroken'> = {
@@ -88,7 +90,7 @@ export const allKinds: readonly string[] = [
   ...Object.keys(disk).map((type) => `disk ${type}`),
   ...Object.keys(runtime).map((type) => `runtime ${type}`),
   ...Object.keys(client).map((type) => `client ${type}`),
-  ...faultNames.map((name) => `fault ${name}`),
+  ...[...faultNames, ...storageFaultNames].map((name) => `fault ${name}`),
   ...operations.map((act) => `operator ${act}`),
   ...outcomes.map((outcome) => `outcome ${outcome}`),
 ]

@@ -2,6 +2,7 @@ import type {FakeRuntimeEvent} from '@hearth/agent/builder/fake-events'
 import type {FakeVolumeEvent} from '@hearth/agent/volume/fake-disk'
 import type {BuildState} from '@hearth/fleet/builds/state'
 import type {FleetEvent} from '@hearth/fleet/event'
+import type {FakeStorageEvent} from '@hearth/fleet/storage/fake'
 import type {Slots} from '@hearth/proto/api'
 import type {Architecture, Trust} from '@hearth/proto/common'
 import type {BuilderId, BuildId, CopyId, GenerationId} from '@hearth/proto/ids'
@@ -36,6 +37,7 @@ export type WorldEvent =
         | 'storeLost'
         | 'healed'
     }
+  | {readonly type: 'daemonFroze'; readonly builder: BuilderId}
   | {readonly type: 'died'; readonly at: string}
   | {readonly type: 'failed'; readonly error: string}
   | {readonly type: 'fault'; readonly name: string}
@@ -59,7 +61,7 @@ export type Remains = {
 type From<Place extends string, Event> = {readonly from: Place; readonly event: Event}
 export type Entry = {readonly at: number; readonly place: string} & (
   | From<'fleet', FleetEvent>
-  | From<'disk', FakeVolumeEvent>
+  | From<'disk', FakeVolumeEvent | FakeStorageEvent>
   | From<'runtime', FakeRuntimeEvent>
   | From<'client', ClientEvent>
   | From<'world', WorldEvent>

@@ -153,6 +153,30 @@ export const mutations: readonly Mutation[] = [
     edits: [edit(decide, "copy.state === 'free' && copy.from", "copy.state !== 'deleting' && copy.from")],
   },
   {
+    name: 'a copy in shared storage is deleted without its fence',
+    edits: [
+      edit('fleet/src/storage/decide.ts', "state === 'deleting' && fence !== 'due'", "state === 'deleting'"),
+      edit('fleet/src/storage/decide.ts', "filter(({fence}) => fence === 'due')", 'filter(() => false)'),
+      edit('fleet/src/volumes/sweep.ts', "copy.fence === 'due'", 'false'),
+      edit(
+        'fleet/src/storage/fake.ts',
+        'this.#requireClosed(copy)\n      if (this.copies.delete',
+        'if (this.copies.delete',
+      ),
+    ],
+  },
+  {
+    name: 'a copy in shared storage that was given up is sealed',
+    edits: [
+      edit(release, "copy?.state === 'attached' && generation", 'generation'),
+      edit(release, "if (copy.state !== 'attached')", 'if (false)'),
+    ],
+  },
+  {
+    name: 'what was never started is sealed in shared storage',
+    edits: [edit(release, 'isFit && generation === builder.seal', 'clean && !builder.failed && builder.seal')],
+  },
+  {
     name: 'the epoch of a copy does not grow',
     edits: [edit(grant, 'epoch: (copy.epoch + 1) as Epoch', 'epoch: 1 as Epoch')],
   },

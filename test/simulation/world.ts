@@ -93,6 +93,8 @@ export class World {
     network.weather = calm
     network.mendAll()
     this.#fleet.isFull = false
+    this.#fleet.pool.isDown = false
+    this.#fleet.pool.fenceFails = false
     this.#fleet.life?.dieAt(null)
     this.#fleet.life?.thaw()
     this.#fleet.start()

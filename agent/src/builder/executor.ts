@@ -102,15 +102,15 @@ const longestMs: Readonly<Record<BuilderAction['type'], number>> = {
 const executors: {readonly [Type in BuilderAction['type']]: Execute<Type>} = {
   createCopy: async ({copy}, _on, {volumes}, signal) => await volumes.create(copy, signal),
 
-  attach: async ({filesystem, driver}, {row}, {journal, volumes, runtime, clock, bootId}, signal) => {
-    const {builder, copy, epoch} = row.desired
+  attach: async ({filesystem}, {row}, {journal, volumes, runtime, clock, bootId}, signal) => {
+    const {builder, copy, epoch, driver = 'local'} = row.desired
     if (!journal.claimEpoch(copy, epoch, `${builder} ${bootId}`))
       throw new EpochFencedError(`copy ${copy} was granted anew: epoch ${epoch} of builder ${builder} is over`)
     runtime.expect()
     journal.update(builder, {attachIntended: true})
     const began = clock.monotonic()
     const mayFormat = epoch === 1 && filesystem === copy && !journal.wasFormatted(copy)
-    const on = {copy, epoch, filesystem, ...(driver && {shared: {driver, builder}})}
+    const on = {copy, epoch, filesystem, ...(driver !== 'local' && {shared: {driver, builder}})}
     const request = {...on, mayFormat, onFormat: () => journal.noteFormatted(copy)}
     const {isLarger = false} = await volumes.attach(request, signal)
     if (isLarger) journal.update(builder, {isLarger})
@@ -166,8 +166,9 @@ const executors: {readonly [Type in BuilderAction['type']]: Execute<Type>} = {
   release: async ({seal}, {row}, {journal, volumes, clock}, signal) => {
     const began = clock.monotonic()
     const {clean, reason} = row.leftClean ?? {clean: false, reason: 'nothing is known of its end'}
-    if (seal) {
-      await volumes.seal(row.desired.copy, seal, signal)
+    const {copy, driver = 'local'} = row.desired
+    if (seal && driver === 'local') {
+      await volumes.seal(copy, seal, signal)
       addTimings(journal, row.builder, {seal: clock.monotonic() - began})
     }
     journal.update(row.builder, {released: {clean, reason, generation: seal}})

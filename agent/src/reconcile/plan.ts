@@ -1,4 +1,3 @@
-import type {VolumeDriver} from '@hearth/proto/common'
 import type {DesiredCopy, DesiredGeneration} from '@hearth/proto/desired'
 import type {BuilderId, CopyId, GenerationId} from '@hearth/proto/ids'
 import type {Fault} from '@hearth/proto/observed'
@@ -45,7 +44,7 @@ export type PlanInput = {
 
 export type BuilderAction =
   | {readonly type: 'createCopy'; readonly copy: DesiredCopy}
-  | {readonly type: 'attach'; readonly filesystem: CopyId; readonly driver?: VolumeDriver}
+  | {readonly type: 'attach'; readonly filesystem: CopyId}
   | {readonly type: 'start'}
   | {readonly type: 'adopt'}
   | {readonly type: 'openLease'}
@@ -62,7 +61,7 @@ export type BuilderAction =
   | {readonly type: 'stop'}
   | {readonly type: 'noteExit'}
   | {readonly type: 'detach'}
-  /** `seal`: make this generation of the detached copy first. */
+  /** `seal`: make this generation of the detached copy first, if it lies on this host. */
   | {readonly type: 'release'; readonly seal: GenerationId | null}
   | {readonly type: 'remove'}
   | {readonly type: 'forget'}
@@ -132,12 +131,11 @@ const towardsStart = (row: JournalBuilder, input: PlanInput): BuilderAction | nu
       type: 'fail',
       fault: {code: 'copy-unknown', message: `the fleet does not say what copy ${copy} is made from`},
     }
-  const {filesystem, driver = 'local'} = desiredCopy
+  const {filesystem} = desiredCopy
+  const {driver = 'local'} = row.desired
   // What is in shared storage the fleet makes, when this host asks for its key.
   if (driver === 'local' && !input.copies.has(copy)) return missingCopy(desiredCopy, row, input)
-  return input.attached.has(copy) && row.attachIntended
-    ? {type: 'start'}
-    : {type: 'attach', filesystem, ...(driver !== 'local' && {driver})}
+  return input.attached.has(copy) && row.attachIntended ? {type: 'start'} : {type: 'attach', filesystem}
 }
 
 /** A copy that had been attached before must be here: making it anew would hide a loss. */

@@ -14,6 +14,8 @@ export type FakeCopy = {
   /** Null: it is not frozen. */
   freeze: PromiseWithResolvers<void> | null
   epochSeen: number
+  /** It lies in shared storage, and this is who has it open there. */
+  readonly client?: {readonly isShutOut: boolean}
 }
 
 /** What happened to the volumes, in order, for whoever audits. */
@@ -74,7 +76,7 @@ export class FakeDisk {
   unmount(device: string, holder: string): void {
     const {copy, on, epoch} = this.#attached(device)
     if (!on.holders.delete(holder)) return
-    this.#flush(on)
+    if (!on.client?.isShutOut) this.#flush(on)
     this.note({type: 'unmounted', copy, epoch, holder})
   }
 
@@ -131,6 +133,7 @@ export class FakeDisk {
   /** Power loss: nothing is attached or mounted any more, and of what was not synced each block is lost or not, by chance. */
   crash(random: Pick<Random, 'number'>): void {
     for (const on of this.copies.values()) {
+      if (on.client?.isShutOut) on.unsynced.clear()
       for (const [name, block] of on.unsynced) if (random.number() < 0.5) on.image.blocks.set(name, block)
       on.unsynced.clear()
       on.holders.clear()
@@ -156,7 +159,9 @@ export class FakeDisk {
     return attached
   }
 
+  /** Throws if what it lies in takes nothing from here any more. */
   #flush(on: FakeCopy): void {
+    if (on.client?.isShutOut) throw new Error('Cannot send after transport endpoint shutdown')
     for (const [name, block] of on.unsynced) on.image.blocks.set(name, block)
     on.unsynced.clear()
   }

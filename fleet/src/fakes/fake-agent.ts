@@ -5,7 +5,7 @@ import type {Desired, FleetMessage} from '@hearth/proto/fleet-message'
 import type {BuilderId, CopyId, GenerationId, HostId} from '@hearth/proto/ids'
 import type {DiskPressure, Fault, ObservedBuilder, ObservedCheckpoint, Released} from '@hearth/proto/observed'
 import type {AgentConnection, Fleet} from '../fleet.ts'
-import type {FakeSharedStorage} from '../storage/fake.ts'
+import type {FakeClient, FakeListStorage} from '../storage/fake.ts'
 
 type Row = {
   wanted: DesiredBuilder
@@ -17,7 +17,7 @@ type Row = {
   released: Released | null
   checkpoint: ObservedCheckpoint | null
   /** Its open copy in shared storage. */
-  client: string | null
+  client: FakeClient | null
 }
 /** What is in a volume: the builds that wrote there, in order. */
 type Content = readonly string[]
@@ -43,7 +43,7 @@ export class FakeAgent {
   frozen = false
   readonly rows = new Map<BuilderId, Row>()
   /** What it attaches what is in shared storage from. */
-  storage: FakeSharedStorage | null = null
+  storage: FakeListStorage | null = null
   readonly copies = new Map<CopyId, Content>()
   readonly generations = new Map<GenerationId, Content>()
   /** All that was said to it on its connections. */
@@ -131,7 +131,8 @@ export class FakeAgent {
   end(build: string, state: FinalState = 'succeeded', ran: Readonly<Record<string, number>> = {}) {
     const row = this.serving(build)
     if (!row) throw new Error(`${this.name} does not serve ${build}`)
-    if (row.client) this.storage?.write(row.client, build)
+    const shared = row.client && this.storage?.copies.get(row.wanted.copy)
+    if (shared) shared.content = row.client?.isShutOut ? shared.content : [...shared.content, build]
     else this.copies.set(row.wanted.copy, [...(this.copies.get(row.wanted.copy) ?? []), build])
     this.#endLease(row, state, null, ran)
   }
@@ -190,7 +191,7 @@ export class FakeAgent {
   }
 
   #isShared({wanted}: Row): boolean {
-    return this.#applied?.copies.some(({copy, driver}) => copy === wanted.copy && driver === 'ceph-rbd') ?? false
+    return wanted.driver === 'ceph-rbd'
   }
 
   #hear(message: FleetMessage) {
@@ -249,7 +250,7 @@ export class FakeAgent {
     const clean = !this.dirty && row.fault === null
     const seal = clean && row.started ? row.wanted.seal : null
     this.#close(row)
-    if (seal) this.generations.set(seal, this.copies.get(row.wanted.copy) ?? [])
+    if (seal && !this.#isShared(row)) this.generations.set(seal, this.copies.get(row.wanted.copy) ?? [])
     const reason = clean ? row.wanted.reason : (row.fault?.message ?? 'buildkitd did not end')
     row.released = {clean, reason, generation: seal}
   }

@@ -6,7 +6,7 @@ import {createFleet} from '../core.ts'
 import type {FleetEvent} from '../event.ts'
 import type {Fleet, Principal} from '../fleet.ts'
 import {defaultPolicy, type Policy} from '../policy.ts'
-import {FakeSharedStorage} from '../storage/fake.ts'
+import {createFakeListStorage, type FakeListStorage} from '../storage/fake.ts'
 import {createFakeStore, FakeStoreDisk} from '../store/fake.ts'
 import type {Store} from '../store/store.ts'
 import {FakeAgent} from './fake-agent.ts'
@@ -37,7 +37,7 @@ export class FakeWorld {
   readonly agents = new Map<string, FakeAgent>()
   readonly #random: FakeRandom
   readonly #policy: Policy
-  readonly storage: FakeSharedStorage | null
+  readonly storage: FakeListStorage | null
   disk = new FakeStoreDisk()
   store: Store = createFakeStore({disk: this.disk})
   fleet!: Fleet
@@ -46,7 +46,7 @@ export class FakeWorld {
   #keys = 0
 
   private constructor({policy = {}, seed = 1, shared = false}: WorldOptions) {
-    this.storage = shared ? new FakeSharedStorage(this.clock) : null
+    this.storage = shared ? createFakeListStorage() : null
     const volumeDriver = shared ? 'ceph-rbd' : 'local'
     this.#random = new FakeRandom(seed)
     this.#policy = {...defaultPolicy, buildsCreateProjects: true, volumeDriver, ...policy}

@@ -27,9 +27,9 @@ export const desiredState = (rows: HostRows, term: Term): Desired => ({
   revision: rows.host.revision,
   builders: rows.builders.map((builder) => desiredBuilder(builder, rows)),
   copies: rows.copies.filter(isListed).map((copy): DesiredCopy => {
-    const {id, project, architecture, from, filesystem, state, driver, sizeBytes = rows.volumeSizeBytes} = copy
+    const {id, project, architecture, from, filesystem, state, sizeBytes = rows.volumeSizeBytes} = copy
     const want = state === 'deleting' ? 'absent' : 'present'
-    return {copy: id, project, architecture, from, filesystem, sizeBytes, want, ...(driver && {driver})}
+    return {copy: id, project, architecture, from, filesystem, sizeBytes, want}
   }),
   generations: rows.generations.map(({id, state}) => ({
     generation: id,
@@ -51,13 +51,14 @@ const desiredBuilder = (builder: BuilderRecord, rows: HostRows): DesiredBuilder 
     architecture,
     trust,
     copy,
+    ...(builder.driver && {driver: builder.driver}),
     epoch,
     limits,
     maxUsedSpaceBytes,
     lease: lease && lease.builder === id ? desiredLease(lease, rows) : null,
     want,
     reason,
-    seal: builder.failed || isShared(builder) ? null : seal,
+    seal: builder.failed ? null : seal,
     checkpoint: builder.checkpoint?.generation ?? null,
   }
 }

@@ -1,4 +1,3 @@
-import type {Clock} from '@hearth/proto/clock'
 import type {CopyId, GenerationId} from '@hearth/proto/ids'
 import {
   CopyMissingError,
@@ -10,131 +9,150 @@ import {
 } from '@hearth/proto/volume-errors'
 import type {Claim, SharedStorage} from './shared-storage.ts'
 
-/** Who has a copy open: writes go on until its address is shut out. */
-type FakeClient = {readonly address: string; readonly copy: CopyId}
-type FakeCopy = {content: readonly string[]; claim: Claim | null; key: boolean}
+/** Who has a copy open: writes go on until its address is shut out. A dead one holds its lock until then. */
+export type FakeClient = {readonly address: string; readonly copy: CopyId; isShutOut: boolean}
+type FakeCopy<Content> = {content: Content; claim: Claim | null; hasKey: boolean}
+/** What happened in the storage. */
+export type FakeStorageEvent =
+  | {readonly type: 'created' | 'deletedCopy' | 'fenced'; readonly copy: CopyId}
+  | {readonly type: 'cloned' | 'sealed'; readonly copy: CopyId; readonly generation: GenerationId}
+  | {readonly type: 'deletedGeneration'; readonly generation: GenerationId}
+
+/** What a copy holds: `blank` as it is made, `clone` as another that can't be told from it. */
+export type FakeContents<Content> = {
+  readonly blank: () => Content
+  readonly clone: (content: Content) => Content
+  readonly onEvent?: (event: FakeStorageEvent) => void
+}
 
 /**
- * Shared storage in memory. Content is a list of what was written. Keeps the rules of the real one: who has a copy open keeps it open
- * until it closes it, also when it sleeps; only `fence` shuts it out, and what is open is neither sealed nor deleted.
+ * Shared storage in memory. Keeps the rules of the real one: who has a copy open keeps it open until it closes it, also when it sleeps;
+ * only `fence` shuts it out, and what is open is neither sealed nor deleted.
  */
-export class FakeSharedStorage implements SharedStorage {
-  readonly copies = new Map<CopyId, FakeCopy>()
-  readonly generations = new Map<GenerationId, readonly string[]>()
+export class FakeSharedStorage<Content> implements SharedStorage {
+  readonly copies = new Map<CopyId, FakeCopy<Content>>()
+  readonly generations = new Map<GenerationId, Content>()
   readonly clients = new Map<string, FakeClient>()
   readonly shutOut = new Set<string>()
   /** It answers nobody. */
-  down = false
+  isDown = false
   /** A fence does not take. */
   fenceFails = false
-  readonly #clock: Clock
-  readonly #delayMs: () => number
+  readonly #contents: FakeContents<Content>
   #opened = 0
 
-  /** `delayMs`: how long each act takes. */
-  constructor(clock: Clock, delayMs: () => number = () => 0) {
-    this.#clock = clock
-    this.#delayMs = delayMs
+  constructor(contents: FakeContents<Content>) {
+    this.#contents = contents
+  }
+
+  #note(event: FakeStorageEvent) {
+    this.#contents.onEvent?.(event)
   }
 
   readonly store: SharedStorage['store'] = {
-    usage: async (signal) => {
-      await this.#takes(signal)
+    usage: async () => {
+      this.#requireUp()
       return {
         copies: [...this.copies.keys()].map((copy) => ({copy, usedBytes: 10, fault: null})),
         generations: [...this.generations.keys()].map((generation) => ({generation, usedBytes: 10})),
       }
     },
-    create: async ({copy, from}, signal) => {
-      await this.#takes(signal)
-      const content = from === null ? [] : this.generations.get(from)
-      if (!content) throw new GenerationMissingError(`generation ${from} is not in the storage`)
-      if (!this.copies.has(copy)) this.copies.set(copy, {content, claim: null, key: false})
+    create: async ({copy, from}) => {
+      this.#requireUp()
+      if (this.copies.has(copy)) return
+      const {blank, clone} = this.#contents
+      const origin = from === null ? blank() : this.generations.get(from)
+      if (origin === undefined) throw new GenerationMissingError(`generation ${from} is not in the storage`)
+      this.copies.set(copy, {content: clone(origin), claim: null, hasKey: false})
+      this.#note(from === null ? {type: 'created', copy} : {type: 'cloned', copy, generation: from})
     },
-    credentials: async (copy, claim, signal) => {
-      await this.#takes(signal)
-      const found = this.copies.get(copy)
-      if (!found) throw new CopyMissingError(`copy ${copy} is not in the storage`)
+    credentials: async (copy, claim) => {
+      this.#requireUp()
+      const found = this.#find(copy)
       const last = found.claim
       const isSame = last?.epoch === claim.epoch && last.builder === claim.builder
       if (last && !isSame && last.epoch >= claim.epoch)
         throw new EpochFencedError(`copy ${copy} was attached under epoch ${last.epoch}`)
-      Object.assign(found, {claim, key: true})
+      Object.assign(found, {claim, hasKey: true})
       return {monitors: ['fake'], pool: 'fake', namespace: copy, image: copy, user: copy, key: 'AAAA'}
     },
-    revoke: async (copy, signal) => {
-      await this.#takes(signal)
+    revoke: async (copy) => {
+      this.#requireUp()
       const found = this.copies.get(copy)
-      if (found) found.key = false
+      if (found) found.hasKey = false
     },
-    grow: async (_copy, _sizeBytes, signal) => await this.#takes(signal),
-    seal: async (copy, generation, signal) => {
-      await this.#takes(signal)
-      const found = this.copies.get(copy)
-      if (!found) throw new CopyMissingError(`copy ${copy} is not in the storage`)
+    grow: async () => this.#requireUp(),
+    seal: async (copy, generation) => {
+      this.#requireUp()
+      const {content} = this.#find(copy)
       if (this.generations.has(generation)) return
       this.#requireClosed(copy)
-      this.generations.set(generation, found.content)
+      this.generations.set(generation, this.#contents.clone(content))
+      this.#note({type: 'sealed', copy, generation})
     },
-    deleteCopy: async (copy, signal) => {
-      await this.#takes(signal)
+    deleteCopy: async (copy) => {
+      this.#requireUp()
       this.#requireClosed(copy)
-      this.copies.delete(copy)
+      if (this.copies.delete(copy)) this.#note({type: 'deletedCopy', copy})
     },
-    deleteGeneration: async (generation, signal) => {
-      await this.#takes(signal)
-      this.generations.delete(generation)
+    deleteGeneration: async (generation) => {
+      this.#requireUp()
+      if (this.generations.delete(generation)) this.#note({type: 'deletedGeneration', generation})
     },
   }
 
   readonly fence: SharedStorage['fence'] = {
-    fence: async (copy, signal) => {
-      await this.#takes(signal)
+    fence: async (copy) => {
+      this.#requireUp()
       if (this.fenceFails) throw new FenceUnconfirmedError(`copy ${copy} can't be fenced`)
       const found = this.copies.get(copy)
-      if (found) found.key = false
-      const addresses = [...this.clients.values()].filter((each) => each.copy === copy).map(({address}) => address)
-      for (const address of addresses) this.shutOut.add(address)
-      return addresses
+      if (found) found.hasKey = false
+      const open = [...this.clients.values()].filter((each) => each.copy === copy)
+      for (const client of open) {
+        client.isShutOut = true
+        this.shutOut.add(client.address)
+      }
+      this.#note({type: 'fenced', copy})
+      return open.map(({address}) => address)
     },
-    unfence: async (address, signal) => {
-      await this.#takes(signal)
+    unfence: async (address) => {
+      this.#requireUp()
       this.shutOut.delete(address)
     },
   }
 
-  /** A host's part: opens the copy with the key that it was given. Returns the address of the new client. */
-  open(copy: CopyId): string {
-    const found = this.copies.get(copy)
-    if (!found?.key) throw new CopyMissingError(`nobody may open copy ${copy}`)
+  /** A host's part: opens the copy with the key that it was given. */
+  open(copy: CopyId): FakeClient {
+    this.#requireUp()
+    if (!this.#find(copy).hasKey) throw new CopyMissingError(`nobody may open copy ${copy}`)
     this.#requireClosed(copy)
     this.#opened += 1
-    const address = `10.0.0.1:0/${this.#opened}`
-    this.clients.set(address, {address, copy})
-    return address
+    const client = {address: `10.0.0.1:0/${this.#opened}`, copy, isShutOut: false}
+    this.clients.set(client.address, client)
+    return client
   }
 
-  close(address: string) {
+  close({address}: FakeClient) {
     this.clients.delete(address)
   }
 
-  /** False: it was shut out. */
-  write(address: string, what: string): boolean {
-    const client = this.clients.get(address)
-    const found = client && this.copies.get(client.copy)
-    if (!found || this.shutOut.has(address)) return false
-    found.content = [...found.content, what]
-    return true
+  #find(copy: CopyId): FakeCopy<Content> {
+    const found = this.copies.get(copy)
+    if (!found) throw new CopyMissingError(`copy ${copy} is not in the storage`)
+    return found
   }
 
   #requireClosed(copy: CopyId) {
-    const open = [...this.clients.values()].find((each) => each.copy === copy && !this.shutOut.has(each.address))
+    const open = [...this.clients.values()].find((each) => each.copy === copy && !each.isShutOut)
     if (open) throw new VolumeBusyError(`copy ${copy} is attached by ${open.address}`)
   }
 
-  async #takes(signal: AbortSignal) {
-    const ms = this.#delayMs()
-    if (ms > 0) await this.#clock.sleep(ms, signal)
-    if (this.down) throw new StorageUnreachableError('the storage does not answer')
+  #requireUp() {
+    if (this.isDown) throw new StorageUnreachableError('the storage does not answer')
   }
 }
+
+/** Whose content is a list of what was written. */
+export type FakeListStorage = FakeSharedStorage<readonly string[]>
+export const createFakeListStorage = (): FakeListStorage =>
+  new FakeSharedStorage<readonly string[]>({blank: () => [], clone: (content) => content})

@@ -2,10 +2,10 @@ import type {Build} from '@hearth/proto/api'
 import {afterEach, expect, test} from 'vitest'
 import type {FakeAgent} from '../fakes/fake-agent.ts'
 import {admin, FakeWorld, type WorldOptions} from '../fakes/fake-world.ts'
-import type {FakeSharedStorage} from './fake.ts'
+import type {FakeListStorage} from './fake.ts'
 
 let world: FakeWorld
-let storage: FakeSharedStorage
+let storage: FakeListStorage
 const start = async (options: Omit<WorldOptions, 'shared'> = {}) => {
   world = await FakeWorld.make({hosts: [{name: 'h1'}, {name: 'h2'}], ...options, shared: true})
   storage = world.storage ?? expect.fail('no storage')
@@ -74,17 +74,15 @@ test('a host that is lost is shut out at once; what it writes when it wakes is r
   const third = await world.build('web')
   expect(hostOf(third)).toBe(other(frozen))
   expect(hostOf(third).contentFor(third.id)).toEqual([first.id])
-  const client =
-    [...storage.clients.values()].find((each) => each.copy === copy)?.address ?? expect.fail('it is closed')
-  expect(storage.write(client, 'late')).toBe(true)
+  const client = [...storage.clients.values()].find((each) => each.copy === copy) ?? expect.fail('it is closed')
   await world.advance(600_000)
-  expect(storage.copies.has(copy), 'not deleted while it may be written').toBe(true)
+  expect([client.isShutOut, storage.copies.has(copy)], 'not deleted while it may be written').toEqual([false, true])
   storage.fenceFails = false
   await world.advance(60_000)
-  expect(storage.write(client, 'later')).toBe(false)
+  expect(client.isShutOut).toBe(true)
   await world.advance(120_000)
   expect(storage.copies.has(copy)).toBe(false)
-  expect(world.events).toContainEqual({type: 'copyFenced', copy, addresses: [client]})
+  expect(world.events).toContainEqual({type: 'copyFenced', copy, addresses: [client.address]})
   hostOf(third).end(third.id)
   await world.advance(700_000)
   const fourth = await world.build('web')
@@ -131,11 +129,11 @@ test('storage that does not answer stops no other build and loses nothing: what 
   const first = await world.build('web')
   hostOf(first).end(first.id)
   await world.settle()
-  storage.down = true
+  storage.isDown = true
   await world.advance(700_000)
   expect(cacheOf(await world.show(first.id))).toMatchObject({sealed: null, settled: false})
   expect((await world.fleet.status(admin)).problems.join()).toContain('the storage does not answer')
-  storage.down = false
+  storage.isDown = false
   await world.advance(60_000)
   expect(cacheOf(await world.show(first.id))).toMatchObject({sealed: 1})
   expect((await world.fleet.status(admin)).problems).toEqual([])
@@ -146,7 +144,7 @@ test('a copy that is open somewhere after a clean release is not sealed: it is g
   const first = await world.build('web')
   const copy = copyOf(first)
   hostOf(first).end(first.id)
-  storage.clients.set('10.0.0.9:0/1', {address: '10.0.0.9:0/1', copy})
+  storage.clients.set('10.0.0.9:0/1', {address: '10.0.0.9:0/1', copy, isShutOut: false})
   await world.advance(1_200_000)
   const {sealed, why} = cacheOf(await world.show(first.id))
   expect(sealed).toBeNull()
@@ -201,4 +199,25 @@ test('a host without an attacher for shared storage gets no build, and the waiti
   await agent.connect(world.fleet)
   const build = await world.build('web')
   expect(build.leases[0]?.waiting?.why).toContain("can't attach caches in ceph-rbd")
+})
+
+test('what opens a copy is for its builder alone, under the newest epoch and while it is wanted', async () => {
+  await start()
+  const build = await world.build('web')
+  const agent = hostOf(build)
+  const {copy, builder, epoch} = agent.serving(build.id)?.wanted ?? expect.fail('nobody serves it')
+  const ask = (host: FakeAgent, asked: {builder: typeof builder; epoch: typeof epoch}) =>
+    world.fleet.copyCredentials(host.host, copy, asked, new AbortController().signal)
+  expect(await ask(agent, {builder, epoch})).toMatchObject({image: copy})
+  const refused = {code: 'EpochFencedError', message: expect.stringContaining('it was given up, or granted anew')}
+  await expect(ask(other(agent), {builder, epoch})).rejects.toMatchObject(refused)
+  await expect(ask(agent, {builder, epoch: (epoch + 1) as typeof epoch})).rejects.toMatchObject(refused)
+  await expect(ask(agent, {builder: 'n-other' as typeof builder, epoch})).rejects.toMatchObject(refused)
+  agent.frozen = true
+  await world.fleet.cancelBuild(build.id, {reason: 'no'}, admin)
+  await world.fleet.resetCache('web', null, admin)
+  agent.frozen = false
+  agent.end(build.id)
+  await world.settle()
+  await expect(ask(agent, {builder, epoch})).rejects.toMatchObject(refused)
 })

@@ -18,10 +18,11 @@ export type Release = Released & {readonly timingsMs: TimingsMs}
 export const takeRelease = async (change: Change, builder: BuilderRecord, release: Release) => {
   if (builder.sealing) return
   const copy = await change.tx.copies.get(builder.copy)
-  const isSealed = isShared(builder) && release.clean && !builder.failed && copy?.state === 'attached' && builder.seal
+  const {clean, generation} = release
+  const isFit = clean && !builder.failed && copy?.state === 'attached' && generation !== null
+  const isSealed = isShared(builder) && isFit && generation === builder.seal
   if (!isSealed) return await releaseBuilder(change, builder, release)
-  if (!(await judge(change, builder)).head)
-    return await releaseBuilder(change, builder, {...release, generation: builder.seal})
+  if (!(await judge(change, builder)).head) return await releaseBuilder(change, builder, release)
   const {reason, timingsMs} = release
   await change.putBuilder({...builder, want: 'terminated', sealing: {reason, timingsMs}})
 }

@@ -96,6 +96,8 @@ export class BuildAudit {
       // what a fleet forgot, a client's key makes again, and an ended lease waits for its client once more
       storeLost: (_event, {at}) => this.#forget(at),
       storeRestored: (_event, {at}) => this.#forget(at),
+      // its agent gives it up when it answers nothing, whether the fleet hears of that or not
+      daemonFroze: ({builder}) => void this.#unwanted.add(builder),
       journalLost: (_event, {place}) => void this.#withoutJournal.add(place),
     },
   }

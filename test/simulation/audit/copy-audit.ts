@@ -3,7 +3,9 @@ import type {Claim, Readers} from './claims.ts'
 import {isVerifier} from './rest-audit.ts'
 
 type Copy = {
-  readonly place: string
+  /** In shared storage, where it was attached last. */
+  place: string
+  isFenced: boolean
   attached: boolean
   holder: string | null
   epoch: number
@@ -54,6 +56,7 @@ export class CopyAudit {
     const fresh = {
       place,
       stamps,
+      isFenced: false,
       attached: false,
       holder: null,
       epoch: 0,
@@ -97,7 +100,7 @@ export class CopyAudit {
         const on = this.#at(copy, place)
         this.#claim(!on.isSpoilt, 'I3', 'a copy that was not left cleanly is never attached again')
         this.#claim(epoch >= on.epoch, 'I1', 'the epoch of a copy never goes down')
-        on.attached = true
+        Object.assign(on, {attached: true, place})
       },
       mounted: ({copy, epoch, holder}, {place}) => {
         const on = this.#at(copy, place)
@@ -143,9 +146,15 @@ export class CopyAudit {
         this.#sealings.set(generation, {copy, epoch: on.epoch, builder})
         if (builder !== null) this.#sealedBy.set(builder, {place, at})
       },
+      fenced: ({copy}, {place}) => {
+        const on = this.#at(copy, place)
+        on.isFenced = true
+        if (on.attached || on.holder !== null) this.#spoil(on)
+      },
       deletedCopy: ({copy}, {place}) => {
         const on = this.#at(copy, place)
-        this.#claim(!on.attached && on.holder === null, 'I3', 'nothing is deleted while it is attached')
+        const isFree = (!on.attached && on.holder === null) || on.isFenced
+        this.#claim(isFree, 'I3', 'nothing is deleted while it is attached, unless nobody can write to it any more')
         this.#copies.delete(copy)
       },
     },

@@ -4,6 +4,7 @@ type View = {
   readonly epochs: Map<string, number>
   readonly holders: Map<string, string>
   readonly spoilt: Set<string>
+  readonly fenced: Set<string>
   readonly closedHosts: Set<string>
   readonly keys: Set<string>
   readonly ended: Set<string>
@@ -19,6 +20,7 @@ const nothing = (): View => ({
   epochs: new Map(),
   holders: new Map(),
   spoilt: new Set(),
+  fenced: new Set(),
   closedHosts: new Set(),
   keys: new Set(),
   ended: new Set(),
@@ -82,9 +84,15 @@ export class FleetAudit {
       },
       copyAbandoned: ({copy}) => void this.#view.spoilt.add(copy),
       copyCondemned: ({copy}) => {
-        this.#claim(!this.#view.holders.has(copy), 'I3', 'no copy is deleted under a builder')
+        const {holders, fenced} = this.#view
+        this.#claim(
+          !holders.has(copy) || fenced.has(copy),
+          'I3',
+          'no copy is deleted under a builder that can write to it',
+        )
         this.#view.spoilt.add(copy)
       },
+      copyFenced: ({copy}) => void this.#view.fenced.add(copy),
       copyFreed: ({copy}) => this.#claim(!this.#view.spoilt.has(copy), 'I3', 'an abandoned copy is never free again'),
       checkpointWanted: ({generation}) => void this.#view.generations.add(generation),
       generationSealed: ({generation}) => void this.#view.generations.add(generation),
