@@ -49,7 +49,14 @@ export type FleetEvent =
     }
   | {readonly type: 'leaseReady'; readonly build: BuildId; readonly lease: LeaseId; readonly builder: BuilderId}
   | {readonly type: 'leaseCancelling'; readonly build: BuildId; readonly lease: LeaseId; readonly reason: string}
-  | {readonly type: 'leaseRequeued'; readonly build: BuildId; readonly lease: LeaseId; readonly why: string}
+  /** `unusable`: the generation on which its builder did not start, and that is to blame. */
+  | {
+      readonly type: 'leaseRequeued'
+      readonly build: BuildId
+      readonly lease: LeaseId
+      readonly why: string
+      readonly unusable: GenerationId | null
+    }
   | {
       readonly type: 'leaseEnded'
       readonly build: BuildId
@@ -102,6 +109,13 @@ export type FleetEvent =
     }
   /** Someone made an older, or a newer, generation the head: builds that run leave nothing that becomes it. */
   | {readonly type: 'cacheRolledBack'; readonly volume: string; readonly generation: GenerationId}
+  /** A build has started after builders of it did not on those that are `bad`: none of these is or becomes the head any more. */
+  | {
+      readonly type: 'cacheHealed'
+      readonly volume: string
+      readonly generation: GenerationId | null
+      readonly bad: readonly GenerationId[]
+    }
   /** No build changes the head, until it is unpinned: null. */
   | {readonly type: 'cachePinned'; readonly volume: string; readonly generation: GenerationId | null}
   | {readonly type: 'desiredSent'; readonly host: HostId; readonly term: Term; readonly revision: Revision}

@@ -43,7 +43,7 @@ export const describeStarts = (world: World): void => {
     const {rig, runtime} = world()
     const builder = rig.newBuilder()
     const start = runtime.start(specOf(builder, await rig.newDevice('blank')), signal)
-    await expect(start).rejects.toMatchObject({name: 'BuilderStartError', message: expect.stringMatching(/mount/)})
+    await expect(start).rejects.toMatchObject({name: 'CacheUnusableError', message: expect.stringMatching(/mount/)})
     await expect.poll(async () => await seenOf(runtime, builder)).toMatchObject({running: false, leftovers: true})
     await end(runtime, builder)
     expect(await listAll(runtime)).toEqual([])

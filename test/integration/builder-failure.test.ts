@@ -92,7 +92,7 @@ describe.skipIf(unprivileged())('a builder that does not start', () => {
       reason: expect.stringContaining('could not lock the moon'),
     })
     const fault = await builder.until('its fault', (seen) => seen.fault ?? undefined)
-    expect(fault).toEqual({code: 'BuilderStartError', message: expect.stringMatching(/^buildkitd did not start/)})
+    expect(fault).toEqual({code: 'CacheUnusableError', message: expect.stringMatching(/^buildkitd did not start/)})
   })
 
   test('because buildkitd is missing says which file, and is dirty', async () => {

@@ -59,7 +59,17 @@ export const characterOf = (chance: Chance): Character => {
       name: chance.pick(kinds) as FaultName,
     })),
   }
-  return chance.happens(0.35) ? withSharedStorage(local, chance) : local
+  return withTears(chance.happens(0.35) ? withSharedStorage(local, chance) : local, chance)
+}
+
+/** Drawn last: a life without them is what it was before there were any. */
+const withTears = (life: Character, chance: Chance): Character => {
+  const count = chance.happens(0.25) ? chance.between(1, 8) : 0
+  const tears = Array.from({length: count}, () => ({
+    atMs: chance.between(5_000, life.lengthMs),
+    name: 'volumeTears' as const,
+  }))
+  return {...life, faults: [...life.faults, ...tears]}
 }
 
 const withSharedStorage = (local: Character, chance: Chance): Character => {

@@ -1,7 +1,7 @@
 import type {FakeDaemon} from '@hearth/agent/builder/fake-daemon'
 import {noTrouble} from '@hearth/agent/builder/fake-daemon'
 import {FakeStoreDisk} from '@hearth/fleet/store/fake'
-import type {BuilderId} from '@hearth/proto/ids'
+import type {BuilderId, CopyId, GenerationId} from '@hearth/proto/ids'
 import type {Chance} from './chance.ts'
 import type {FleetPlace} from './fleet-place.ts'
 import type {HostPlace} from './host-place.ts'
@@ -188,7 +188,15 @@ const storageStrikes = {
     })
   },
 } satisfies Record<string, Strike>
-const allStrikes = {...strikes, ...storageStrikes}
+
+const volumeStrikes = {
+  /** What lies on a disk is damaged: no daemon starts on it. */
+  volumeTears: onHost(({disk}, {chance}) => {
+    const id = chance.pick<CopyId | GenerationId>([...disk.generations.keys(), ...disk.copies.keys()])
+    if (id) disk.tear(id)
+  }),
+} satisfies Record<string, Strike>
+const allStrikes = {...strikes, ...storageStrikes, ...volumeStrikes}
 
 export type FaultName = keyof typeof allStrikes
 export const faultNames = Object.keys(strikes) as readonly FaultName[]

@@ -39,6 +39,7 @@ const fleet: Each<FleetEvent> = {
   generationDropped: true,
   headChanged: true,
   cacheRolledBack: true,
+  cacheHealed: true,
   cachePinned: true,
   desiredSent: true,
 }
@@ -55,6 +56,7 @@ const disk: Each<FakeVolumeEvent | FakeStorageEvent> = {
   checkpointed: true,
   cloned: true,
   formatted: true,
+  tore: true,
   created: true,
   deletedCopy: true,
   deletedGeneration: true,

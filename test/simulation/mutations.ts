@@ -177,6 +177,18 @@ export const mutations: readonly Mutation[] = [
     edits: [edit(release, 'isFit && generation === builder.seal', 'clean && !builder.failed && builder.seal')],
   },
   {
+    name: 'a build is given again what its builder did not start on',
+    edits: [edit(decide, ' && !avoid.includes(each.id))', ')')],
+  },
+  {
+    name: 'a bad generation stays the head',
+    edits: [edit('fleet/src/volumes/heal/heal.ts', 'if (!volume || unusable.length === 0) return', 'return')],
+  },
+  {
+    name: 'a generation is blamed for a fault of its host',
+    edits: [edit('fleet/src/hosts/observed.ts', 'unusable.includes(fault.code) && ', '')],
+  },
+  {
     name: 'the epoch of a copy does not grow',
     edits: [edit(grant, 'epoch: (copy.epoch + 1) as Epoch', 'epoch: 1 as Epoch')],
   },

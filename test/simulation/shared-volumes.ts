@@ -1,4 +1,5 @@
 import type {AttachRequest, VolumeAttacher} from '@hearth/agent/volume/attacher'
+import {cloneImage} from '@hearth/agent/volume/fake'
 import type {FakeDisk, FakeImage} from '@hearth/agent/volume/fake-disk'
 import {createOneAtATime} from '@hearth/agent/volume/one-at-a-time'
 import {type FakeClient, FakeSharedStorage, type FakeStorageEvent} from '@hearth/fleet/storage/fake'
@@ -7,8 +8,6 @@ import {VolumeBusyError} from '@hearth/proto/volume-errors'
 
 /** Storage that all hosts of a world reach. */
 export type Pool = FakeSharedStorage<FakeImage>
-
-const cloneImage = ({content, blocks}: FakeImage): FakeImage => ({content, blocks: new Map(blocks)})
 
 export const createPool = (onEvent: (event: FakeStorageEvent) => void): Pool =>
   new FakeSharedStorage<FakeImage>({blank: () => ({content: 'blank', blocks: new Map()}), clone: cloneImage, onEvent})

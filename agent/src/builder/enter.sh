@@ -26,6 +26,8 @@ stay() {
   lock_gone=true
   synced=true
   unmounted=true
+  refused=false
+  status=null
   said='the volume could not be mounted'
   if prepare; then
     mounted=true
@@ -44,6 +46,8 @@ prepare() {
   # one by its path hangs if it hangs. So the builder gets a root that never had them, and the host's is let go of as a whole.
   if [ "$how" -ne 0 ] || ! enter_root; then
     own=$HEARTH_DIRECTORY
+    tree=$HEARTH_DIRECTORY/root # all but the volume is there: it is to blame
+    mountpoint -q "$tree$temporary" && ! mountpoint -q "$tree$root" && refused=true
     return 1
   fi
   if [ -n "$HEARTH_GROW" ] && ! xfs_growfs -d "$root" >/dev/null; then
@@ -66,7 +70,8 @@ serve() {
   buildkitd=$!
   exec 3>&- # the listener ends with buildkitd
   wait "$buildkitd"
-  said="buildkitd ended with $?"
+  status=$?
+  said="buildkitd ended with $status"
 }
 
 leave() {
@@ -83,8 +88,8 @@ leave() {
 }
 
 last_words() {
-  printf '{"mounted":%s,"lockGone":%s,"synced":%s,"unmounted":%s,"said":"%s"}\n' \
-    "$mounted" "$lock_gone" "$synced" "$unmounted" "$said" >"$own/exit.part" && mv "$own/exit.part" "$own/exit"
+  printf '{"mounted":%s,"refused":%s,"status":%s,"lockGone":%s,"synced":%s,"unmounted":%s,"said":"%s"}\n' \
+    "$mounted" "$refused" "$status" "$lock_gone" "$synced" "$unmounted" "$said" >"$own/exit.part" && mv "$own/exit.part" "$own/exit"
 }
 
 case $1 in

@@ -146,11 +146,12 @@ const executors: {readonly [Type in BuilderAction['type']]: Execute<Type>} = {
 
   stop: async (_action, on, deps, signal) => {
     const {journal, runtime, clock, stopDeadlineMs, log} = deps
-    const {builder, fault, tidyDue} = on.row
+    const {builder, fault, tidyDue, startDone} = on.row
     const began = clock.monotonic()
     if (tidyDue && fault === null)
       await prune(on.row, deps, signal).catch((err: unknown) => log.warn({builder, err}, 'prune failed'))
-    await runtime.stop(builder, stopDeadlineMs, signal)
+    // One that never answered holds nothing: what it left is not clean, however it ends.
+    await runtime.stop(builder, fault !== null && !startDone ? 0 : stopDeadlineMs, signal)
     addTimings(journal, builder, {stop: clock.monotonic() - began})
   },
 

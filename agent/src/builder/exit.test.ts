@@ -6,7 +6,9 @@ import {leftClean, parseExit} from './exit.ts'
 describe('parseExit', () => {
   it('reads the last words of enter.sh', () => {
     const words = '{"mounted":true,"lockGone":true,"synced":true,"unmounted":false,"said":"buildkitd ended with 1"}\n'
-    expect(parseExit(words)).toEqual({lockGone: true, synced: true, unmounted: false, said: 'buildkitd ended with 1'})
+    const said = {lockGone: true, synced: true, unmounted: false, said: 'buildkitd ended with 1'}
+    expect(parseExit(words)).toEqual({...said, refused: false, status: null})
+    expect(parseExit(words.replace('{', '{"refused":true,"status":1,'))).toEqual({...said, refused: true, status: 1})
   })
 
   it.each(['', '{"lockGone":true,"syn', 'null', '[]', '7', '{"lockGone":true,"synced":true}', '{"lockGone":"true"}'])(

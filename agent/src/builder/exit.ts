@@ -12,9 +12,14 @@ export const parseExit = (text: string): BuilderExit | null => {
     return null // cut off, or not ours
   }
   if (typeof words !== 'object' || words === null) return null
-  const {lockGone, synced, unmounted, said} = words as Record<string, unknown>
+  const {lockGone, synced, unmounted, said, refused, status} = words as Record<string, unknown>
   if (typeof lockGone !== 'boolean' || typeof synced !== 'boolean' || typeof unmounted !== 'boolean') return null
-  return {lockGone, synced, unmounted, said: typeof said === 'string' ? said : ''}
+  return {
+    ...{lockGone, synced, unmounted},
+    said: typeof said === 'string' ? said : '',
+    refused: refused === true,
+    status: typeof status === 'number' ? status : null,
+  }
 }
 
 /**

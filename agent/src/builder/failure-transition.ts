@@ -8,7 +8,13 @@ import {
   VolumeBusyError,
   VolumeContentError,
 } from '../volume/attacher.ts'
-import {BuilderInUseError, BuilderSilentError, BuilderStartError, BuilderStuckError} from './runtime.ts'
+import {
+  BuilderInUseError,
+  BuilderSilentError,
+  BuilderStartError,
+  BuilderStuckError,
+  CacheUnusableError,
+} from './runtime.ts'
 import {OverdueError} from './within.ts'
 
 // What a failed act means for its builder. Invariants: nothing is tried for ever on the way to a build; on the way down everything is,
@@ -43,6 +49,7 @@ const isBuildersFault = (error: Error): boolean =>
 
 const isHopeless = (error: Error): boolean =>
   error instanceof BuilderStartError ||
+  error instanceof CacheUnusableError ||
   error instanceof BuilderSilentError ||
   error instanceof BuilderStuckError ||
   error instanceof VolumeContentError ||

@@ -3,7 +3,7 @@ import type {FinalState} from '@hearth/proto/common'
 import type {FakeDisk} from '../volume/fake-disk.ts'
 import type {FakeEnder, FakeRuntimeEvent} from './fake-events.ts'
 import {type FakeSolve, solve} from './fake-solve.ts'
-import {type BuilderExit, type BuilderSpec, BuilderStartError, type BuildRecord} from './runtime.ts'
+import {type BuilderExit, type BuilderSpec, BuilderStartError, type BuildRecord, CacheUnusableError} from './runtime.ts'
 
 /** How long things take: `cancelMs` from the end of a client to the record of its build. `thawsAlone`: freeze.sh is not killed. */
 export type FakePace = {
@@ -19,7 +19,7 @@ export type FakeDaemonDeps = {
   readonly pace: () => FakePace
   readonly onEvent: (event: FakeRuntimeEvent) => void
 }
-/** What its first program manages when it puts the volume away, and why buildkitd does not start. */
+/** What its first program manages when it puts the volume away, and why buildkitd does not start, whatever is on its volume. */
 export type FakeTrouble = {
   readonly synced: boolean
   readonly unmounted: boolean
@@ -138,11 +138,14 @@ export class FakeDaemon {
       this.#readCache()
       await this.sleep(startMs)
       if (this.trouble.startFault !== null) throw new Error(this.trouble.startFault)
+      if (this.deps.disk.isTorn(this.spec.device)) throw new CacheUnusableError('invalid database')
       if (this.state !== 'starting') throw new Error('it was told to end')
     } catch (cause) {
       const said = messageOf(cause)
       if (this.state === 'starting') await this.#leave({lockGone: true, said})
-      throw new BuilderStartError(`buildkitd did not start: ${said}`, {cause})
+      const message = `buildkitd did not start: ${said}`
+      if (cause instanceof CacheUnusableError) throw new CacheUnusableError(message, {cause})
+      throw new BuilderStartError(message, {cause})
     }
     this.state = 'serving'
     this.note({type: 'ready', builder})
@@ -153,7 +156,7 @@ export class FakeDaemon {
     try {
       this.deps.disk.mount(this.spec.device, this.spec.builder)
     } catch (cause) {
-      throw new Error(`the volume could not be mounted: ${messageOf(cause)}`, {cause})
+      throw new CacheUnusableError(`the volume could not be mounted: ${messageOf(cause)}`, {cause})
     }
   }
 

@@ -4,7 +4,8 @@ import type {Architecture, Endpoint} from '@hearth/proto/common'
 import {type Registries, renderDaemonConfig, renderMounts} from '../buildkit/config.ts'
 import type {Control} from '../buildkit/control.ts'
 import {enterScript, freezeScript, launchDaemon, runcScript} from '../buildkit/daemon.ts'
-import {createCgroups, stepsGroup} from '../host/cgroup.ts'
+import {readActivity} from '../host/activity.ts'
+import {cgroupProcesses, createCgroups, stepsGroup} from '../host/cgroup.ts'
 import {listen} from '../host/listener.ts'
 import {readMounts} from '../host/mountinfo.ts'
 import type {BuilderNetwork} from '../host/network.ts'
@@ -14,10 +15,12 @@ import {type DirectoryWatch, watchDirectory} from '../host/watch.ts'
 import {keptMounts} from './kept-mounts.ts'
 import type {BuilderIdentity} from './real-certificates.ts'
 import {type BuilderRecord, lastLines, readExit, writeRecord, writeSecret} from './real-record.ts'
-import {type BuilderSpec, BuilderStartError, type StartedBuilder} from './runtime.ts'
+import {type BuilderSpec, BuilderStartError, CacheUnusableError, type StartedBuilder} from './runtime.ts'
+import {isCacheToBlame, isIdle, type Sighting} from './start-decide.ts'
 
 /** buildkitd with a large cache reads all of its records before it answers. */
 const readyMs = 120_000
+const lookEveryMs = 500
 
 export type StartDeps = {
   readonly runtimeDir: string
@@ -88,7 +91,7 @@ export const startBuilder = async (
       tools: deps.tools,
     })
     listener.close() // from here on only buildkitd accepts
-    const mountMs = await untilReady({deps, watch, ...launched, began}, signal)
+    const mountMs = await untilReady({deps, builder, watch, ...launched, began}, signal)
     return {endpoints, caPem: identity.caPem, mountMs, startMs: clock.monotonic() - began - mountMs}
   } finally {
     watch.close()
@@ -114,20 +117,22 @@ const neededPaths = ({tools}: StartDeps): readonly string[] => [
 
 type Waiting = {
   readonly deps: StartDeps
+  readonly builder: BuilderSpec['builder']
   readonly watch: DirectoryWatch
   readonly ended: Promise<string>
   readonly began: number
 }
 
 /** Resolves with the time until the volume was mounted, when the daemon has answered. */
-const untilReady = async ({deps, watch, ended, began}: Waiting, signal: AbortSignal): Promise<number> => {
+const untilReady = async (waiting: Waiting, signal: AbortSignal): Promise<number> => {
+  const {deps, watch, ended, began} = waiting
   const over = new AbortController()
   const both = AbortSignal.any([signal, over.signal])
   const died = ended.then(async (how) => {
     if (over.signal.aborted) return await new Promise<never>(() => undefined)
-    const last = readExit(deps.directory)?.said || how
-    const said = lastLines(deps.directory, 3).replaceAll('\n', ' | ')
-    throw new BuilderStartError(`buildkitd did not start (${last})${said ? `: ${said}` : ''}`)
+    const exit = readExit(deps.directory)
+    const message = `buildkitd did not start (${exit?.said || how})${lastWords(deps)}`
+    throw isCacheToBlame(exit) ? new CacheUnusableError(message) : new BuilderStartError(message)
   })
   const ready = async (): Promise<number> => {
     await watch.appears('mounted', both)
@@ -137,10 +142,29 @@ const untilReady = async ({deps, watch, ended, began}: Waiting, signal: AbortSig
     return mountMs
   }
   try {
-    return await Promise.race([ready(), died])
+    return await Promise.race([ready(), died, untilIdle(waiting, both)])
   } finally {
     over.abort()
   }
+}
+
+/** Rejects when the builder does nothing any more, though it has not answered. */
+const untilIdle = async ({deps, builder}: Waiting, signal: AbortSignal): Promise<never> => {
+  const {clock, hierarchies} = deps
+  const seen: Sighting[] = []
+  for (;;) {
+    await clock.sleep(lookEveryMs, signal)
+    seen.push({atMs: clock.monotonic(), ...readActivity(cgroupProcesses(hierarchies, builder))})
+    if (isIdle(seen)) throw new CacheUnusableError(`buildkitd hangs at its start: it does nothing${lastWords(deps)}`)
+  }
+}
+
+/** One line tells most: of a panic the rest is a trace, of a mount a hint. */
+const lastWords = ({directory}: StartDeps): string => {
+  const lines = lastLines(directory, 300).split('\n')
+  const said =
+    lines.findLast((line) => /^(buildkitd|panic|fatal error|mount): /.test(line)) ?? lines.slice(-3).join(' | ')
+  return said ? `: ${said}` : ''
 }
 
 export const socketOf = (directory: string): string => join(directory, 'buildkitd.sock')

@@ -36,8 +36,13 @@ export type SeenBuilder = {
   readonly connections: number | null
 }
 
-/** Proof of how a builder's volume was left. Clean only if all three hold. */
+/**
+ * Proof of how a builder's volume was left. Clean only if all three hold. `refused`: the volume could not be mounted, all else could.
+ * `status`: the exit status of buildkitd as a shell tells it; null if it did not run. Builders of an older agent leave both out.
+ */
 export type BuilderExit = {
+  readonly refused?: boolean
+  readonly status?: number | null
   readonly lockGone: boolean
   readonly synced: boolean
   readonly unmounted: boolean
@@ -67,6 +72,11 @@ export class BuilderStartError extends Error {
   override readonly name = 'BuilderStartError'
 }
 
+/** It did not start for what is on its volume: that can't be mounted, or buildkitd ends or hangs on it before it answers. */
+export class CacheUnusableError extends Error {
+  override readonly name = 'CacheUnusableError'
+}
+
 /** The daemon runs but does not answer any more: it hangs. */
 export class BuilderSilentError extends Error {
   override readonly name = 'BuilderSilentError'
@@ -91,7 +101,7 @@ export interface BuilderRuntime {
   list(watched: ReadonlySet<BuilderId>, signal: AbortSignal): Promise<readonly SeenBuilder[]>
   /** A builder will be started in a moment: begins what makes that quicker. Changes nothing. */
   expect(): void
-  /** Namespaces, cgroup, CA, daemon; resolves at the first answered `Control.Info`. Throws `BuilderStartError`, leftovers for `remove`. */
+  /** Namespaces, cgroup, CA, daemon; resolves at the first answered `Control.Info`. Throws `BuilderStartError` or `CacheUnusableError`, leftovers for `remove`. */
   start(spec: BuilderSpec, signal: AbortSignal): Promise<StartedBuilder>
   /** Signs each client key with the builder's CA, notBefore −10 min, notAfter +60 s. The same keys again give new certificates. */
   certify(builder: BuilderId, publicKeys: readonly string[], signal: AbortSignal): Promise<readonly ClientCertificate[]>

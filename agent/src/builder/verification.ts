@@ -2,7 +2,7 @@ import type {Epoch} from '@hearth/proto/ids'
 import type {Verification} from '../checkpoint/plan.ts'
 import {GenerationMissingError, VolumeContentError} from '../volume/attacher.ts'
 import type {ExecutorDeps} from './executor.ts'
-import {BuilderSilentError, BuilderStartError} from './runtime.ts'
+import {BuilderSilentError, BuilderStartError, CacheUnusableError} from './runtime.ts'
 import {OverdueError, within} from './within.ts'
 
 // Whether a checkpoint is of use: a daemon of its own opens a throw-away clone, lists what the builder's cache listed, and ends in order.
@@ -37,6 +37,7 @@ export const verify = async (
 
 const isVerdict = (error: Error): boolean =>
   error instanceof BuilderStartError ||
+  error instanceof CacheUnusableError ||
   error instanceof BuilderSilentError ||
   error instanceof VolumeContentError ||
   error instanceof GenerationMissingError ||

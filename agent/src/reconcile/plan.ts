@@ -2,6 +2,7 @@ import type {DesiredCopy, DesiredGeneration} from '@hearth/proto/desired'
 import type {BuilderId, CopyId, GenerationId} from '@hearth/proto/ids'
 import type {Fault} from '@hearth/proto/observed'
 import type {SeenBuilder} from '../builder/runtime.ts'
+import {isCacheToBlame} from '../builder/start-decide.ts'
 import {leftClones, nextVerification, type Verification} from '../checkpoint/plan.ts'
 import type {JournalBuilder} from '../store/journal.ts'
 
@@ -118,9 +119,11 @@ const towardsReady = (row: JournalBuilder, seen: SeenBuilder | undefined, input:
 }
 
 const diedFault = (row: JournalBuilder, seen: SeenBuilder | undefined): Fault => {
-  const said = seen?.exit?.said
+  const exit = seen?.exit ?? null
+  const said = exit?.said
   const when = row.startDone ? 'ended by itself' : 'ended before it was ready'
-  return {code: 'builder-died', message: `buildkitd ${when}${said ? `: ${said}` : ''}`}
+  const code = !row.startDone && isCacheToBlame(exit) ? 'CacheUnusableError' : 'builder-died'
+  return {code, message: `buildkitd ${when}${said ? `: ${said}` : ''}`}
 }
 
 const towardsStart = (row: JournalBuilder, input: PlanInput): BuilderAction | null => {

@@ -5,7 +5,8 @@ import type {CopyId, Epoch, GenerationId} from '@hearth/proto/ids'
 export type FakeBlock = {readonly text: string; readonly copy: CopyId; readonly epoch: Epoch}
 /** What an image holds: nothing, a file system that mkfs did not finish, garbage, or a file system. */
 export type FakeContent = 'blank' | 'half-made' | 'garbage' | {readonly filesystem: CopyId}
-export type FakeImage = {content: FakeContent; blocks: Map<string, FakeBlock>}
+/** `isTorn`: no daemon starts on it, nor on a clone of it. */
+export type FakeImage = {content: FakeContent; blocks: Map<string, FakeBlock>; isTorn?: boolean}
 export type FakeCopy = {
   readonly image: FakeImage
   readonly unsynced: Map<string, FakeBlock>
@@ -35,6 +36,8 @@ export type FakeVolumeEvent =
   | {readonly type: 'sealed' | 'checkpointed'; readonly copy: CopyId; readonly generation: GenerationId}
   | {readonly type: 'cloned'; readonly copy: CopyId; readonly generation: GenerationId}
   | {readonly type: 'formatted' | 'created' | 'deletedCopy'; readonly copy: CopyId}
+  /** Neither who has it open nor who sealed it is to blame. */
+  | {readonly type: 'tore'; readonly id: CopyId | GenerationId}
   | {readonly type: 'deletedGeneration'; readonly generation: GenerationId}
 
 /**
@@ -130,6 +133,14 @@ export class FakeDisk {
     this.#flush(this.#mounted(device).on)
   }
 
+  /** Whatever of this host's images this is: from now on no daemon starts on it. */
+  tear(id: CopyId | GenerationId): void {
+    const image = this.generations.get(id as GenerationId) ?? this.copies.get(id as CopyId)?.image
+    if (!image) return
+    image.isTorn = true
+    this.note({type: 'tore', id})
+  }
+
   /** Power loss: nothing is attached or mounted any more, and of what was not synced each block is lost or not, by chance. */
   crash(random: Pick<Random, 'number'>): void {
     for (const on of this.copies.values()) {
@@ -141,6 +152,10 @@ export class FakeDisk {
       on.freeze?.resolve()
       on.freeze = null
     }
+  }
+
+  isTorn(device: string): boolean {
+    return this.#attached(device).on.image.isTorn ?? false
   }
 
   isAttached(device: string): boolean {

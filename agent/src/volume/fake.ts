@@ -182,7 +182,11 @@ const interruptible = async (part: string, at: FakeVolumeStep, {disk, step}: Wor
   }
 }
 
-const cloneImage = ({content, blocks}: FakeImage): FakeImage => ({content, blocks: new Map(blocks)})
+/** What is torn stays so. */
+export const cloneImage = ({content, blocks, isTorn = false}: FakeImage): FakeImage => ({
+  ...{content, isTorn},
+  blocks: new Map(blocks),
+})
 
 const find = (copy: CopyId, disk: FakeDisk): FakeCopy => {
   const on = disk.copies.get(copy)

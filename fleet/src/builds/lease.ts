@@ -41,15 +41,28 @@ export const cancelLease = async (change: Change, lease: LeaseRecord, reason: st
 }
 
 /**
- * The lease's builder did not become ready, or its host is gone: placed anew while attempts are left and nothing was built yet, else
- * ended as infrastructure. One that someone had cancelled ends as that.
+ * Its builder did not start on a clone of the generation `avoid`. `unusable`: why the cache is to blame for that, or only its copy
+ * (`avoid` null).
  */
-export const loseLease = async (change: Change, lease: LeaseRecord, why: string, avoid: GenerationId | null = null) => {
+export type Misstart = {readonly avoid: GenerationId | null; readonly unusable: string | null}
+
+/**
+ * The lease's builder did not become ready, or its host is gone: placed anew while attempts are left and nothing was built yet, else
+ * ended as infrastructure. One that someone had cancelled ends as that. A cache that can't be used takes no attempt: there is another,
+ * or none and an empty one.
+ */
+export const loseLease = async (
+  change: Change,
+  lease: LeaseRecord,
+  why: string,
+  {avoid, unusable}: Misstart = {avoid: null, unusable: null},
+) => {
   if (lease.cancel !== null) {
     await endLease(change, lease, 'giveUp', {outcome: 'cancelled', reason: lease.cancel})
     return
   }
-  const retry = lease.attempts < change.core.policy.maxAttempts ? transition(lease.state, 'retry') : null
+  const attempts = lease.attempts - (unusable === null ? 0 : 1)
+  const retry = attempts < change.core.policy.maxAttempts ? transition(lease.state, 'retry') : null
   if (!retry) {
     await endLease(change, lease, 'giveUp', {outcome: 'infrastructure', reason: why})
     return
@@ -57,9 +70,21 @@ export const loseLease = async (change: Change, lease: LeaseRecord, why: string,
   await freeBuilder(change, lease, false)
   const waiting = {why: `placed again: ${why}`, since: change.at}
   const place = {state: retry[0], builder: null, host: null, hostName: null, waiting, warm: false}
-  await change.putLease({...lease, ...place, avoid: avoid ? [...lease.avoid, avoid] : lease.avoid})
-  change.event({type: 'leaseRequeued', build: lease.build, lease: lease.id, why})
+  const fallen = unusable === null ? {} : {unusable: addUnusable(lease, avoid, unusable)}
+  await change.putLease({
+    ...{...lease, ...place, ...fallen},
+    attempts,
+    avoid: avoid ? [...lease.avoid, avoid] : lease.avoid,
+  })
+  const bad = unusable === null ? null : avoid
+  change.event({type: 'leaseRequeued', build: lease.build, lease: lease.id, why, unusable: bad})
   await refreshBuild(change, lease.build)
+}
+
+/** What is told is why the newest is not used. */
+const addUnusable = ({unusable}: LeaseRecord, id: GenerationId | null, why: string) => {
+  const before = unusable?.generations ?? []
+  return {generations: id ? [...before, id] : before, why: (before.length > 0 && unusable?.why) || why}
 }
 
 const freeBuilder = async (change: Change, lease: LeaseRecord, wasReady: boolean) => {

@@ -35,6 +35,8 @@ export class FakeAgent {
   instance = 'instance-1'
   /** The next builders do not start, for this reason. */
   startFault: Fault | null = null
+  /** Copies and generations on which no builder starts, nor on clones of them. */
+  readonly torn = new Set<CopyId | GenerationId>()
   /** Releases are not clean. */
   dirty = false
   /** What becomes of checkpoints; null: it makes none. */
@@ -240,8 +242,12 @@ export class FakeAgent {
     else if (!this.copies.has(copy) && !content)
       row.fault = {code: 'generation-missing', message: 'the generation is gone'}
     else {
-      if (!this.copies.has(copy)) this.copies.set(copy, content ?? [])
-      row.started = true
+      if (!this.copies.has(copy)) {
+        this.copies.set(copy, content ?? [])
+        if (desired?.from && this.torn.has(desired.from)) this.torn.add(copy)
+      }
+      if (this.torn.has(copy)) row.fault = {code: 'CacheUnusableError', message: 'invalid database'}
+      else row.started = true
     }
   }
 

@@ -9,6 +9,7 @@ import {leaseWarmBuilder} from '../scheduler/grant.ts'
 import type {BuilderRecord, LeaseRecord} from '../store/records.ts'
 import {takeCheckpoint} from '../volumes/checkpoint/checkpoint.ts'
 import {isShared} from '../volumes/driver.ts'
+import {heal} from '../volumes/heal/heal.ts'
 import {addRan} from '../volumes/promotion/judge.ts'
 import {noteLoss, takeRelease} from '../volumes/release.ts'
 import {loseGeneration, loseShared} from '../volumes/volume.ts'
@@ -114,9 +115,12 @@ const becomeReady = async (change: Change, seen: ObservedBuilder) => {
   await change.putLease({...lease, state: next[0], connection, timingsMs: startTimings(lease, seen)})
   await refreshBuild(change, lease.build)
   change.event({type: 'leaseReady', build: lease.build, lease: lease.id, builder: seen.builder})
+  await heal(change, lease)
 }
 
 const generationMissing: readonly string[] = ['generation-missing', 'GenerationMissingError']
+/** The volume can't be mounted, is not what it must be, or no daemon starts on it. */
+const unusable: readonly string[] = ['CacheUnusableError', 'VolumeContentError']
 const noRoom: readonly string[] = ['disk-full', 'DiskSpaceError']
 
 /**
@@ -135,7 +139,13 @@ const builderFailed = async (change: Change, record: BuilderRecord, {fault, rele
     await loseShared(change, from)
   }
   const isBlamed = fault && !noRoom.includes(fault.code) && record.freshCopy && !lease.warm
-  await loseLease(change, lease, why, isBlamed ? from : null)
+  const generation = from && (await change.tx.generations.get(from))
+  const what = generation && `${record.freshCopy ? 'generation' : 'the copy of generation'} ${generation.number}`
+  const isUnusable = fault && unusable.includes(fault.code) && !lease.warm && what
+  await loseLease(change, lease, why, {
+    avoid: isBlamed ? from : null,
+    unusable: isUnusable ? `${what} could not be used: ${why}` : null,
+  })
 }
 
 /** Takes builders off the record that their host has lost: it restarted, or its state directory is gone. */

@@ -46,7 +46,8 @@ export const grantBuilder = async (change: Change, lease: LeaseRecord, hostId: H
   const {trust, avoid} = lease
   const known = {...volume, emptyWhy: evictedWhy(volume, change.at) ?? volume.emptyWhy}
   const beside = await buildOn(change, volume)
-  const choice = chooseCopy({volume: known, generations, copies, host: hostId, trust, avoid, note, beside})
+  const unusable = lease.unusable?.why ?? null
+  const choice = chooseCopy({volume: known, generations, copies, host: hostId, trust, avoid, unusable, note, beside})
   const from = generations.find(({id}) => id === choice.from) ?? null
   const builderId = `n-${change.core.random.name(10)}` as BuilderId
   const copy = await attachCopy(change, {volume, host: hostId, choice, from, builder: builderId})

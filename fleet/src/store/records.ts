@@ -66,7 +66,8 @@ export type BuildRecord = {
 
 /**
  * `builder` is the one that serves or served it. `attempts` counts placements on new builders that did not become ready.
- * `avoid`: generations on which a builder did not start.
+ * `avoid`: generations on which a builder did not start. `unusable`: of them those that its hosts blame for that, and why: the first of
+ * them, or the copy of one, could not be used.
  */
 export type LeaseRecord = Omit<BuildLease, 'host' | 'local' | 'state'> & {
   readonly id: LeaseId
@@ -80,6 +81,7 @@ export type LeaseRecord = Omit<BuildLease, 'host' | 'local' | 'state'> & {
   readonly builder: BuilderId | null
   readonly attempts: number
   readonly avoid: readonly GenerationId[]
+  readonly unusable?: {readonly generations: readonly GenerationId[]; readonly why: string} | null
   readonly finishing: boolean
   readonly cancel: string | null
   readonly createdAt: number

@@ -35,6 +35,8 @@ export type CopyInput = {
   readonly trust: Trust
   /** Generations on which a builder of this lease did not start. */
   readonly avoid: readonly GenerationId[]
+  /** Why what this lease was given before could not be used. */
+  readonly unusable?: string | null
   /** Why the scheduler gave up on the host that holds the cache. */
   readonly note: string | null
   /** A build that began on the same volume and has not ended. */
@@ -50,10 +52,10 @@ export type CopyChoice = {
 
 /**
  * The head's own copy if it is free here, else a clone of the head, else of an older known-good generation, else empty. A line
- * without a head was reset: what is left of it is on its way out.
+ * without a head was reset: what is left of it is on its way out. After a copy that could not be used: a fresh clone.
  */
 export const chooseCopy = (input: CopyInput): CopyChoice => {
-  const {volume, generations, copies, host, trust, avoid, note, beside} = input
+  const {volume, generations, copies, host, trust, avoid, unusable = null, note, beside} = input
   const usable = generations
     .filter((each) => volume.head && each.knownGood && isOn(each, host) && !avoid.includes(each.id))
     .filter(({id, setAside}) => !setAside || id === volume.head)
@@ -63,16 +65,18 @@ export const chooseCopy = (input: CopyInput): CopyChoice => {
     const own = copies.find(
       (copy) => copy.state === 'free' && copy.from === head.id && (isShared(copy) || copy.host === host),
     )
-    const copy = trust === 'trusted' && own ? own.id : null // an untrusted builder's copy is thrown away
-    return {copy, from: head.id, rolledBack: volume.rollback !== null, why: volume.rollback}
+    // an untrusted builder's copy is thrown away
+    const copy = trust === 'trusted' && own && unusable === null ? own.id : null
+    const why = volume.rollback ?? unusable
+    return {copy, from: head.id, rolledBack: why !== null, why}
   }
   const headNumber = generations.find(({id}) => id === volume.head)?.number
   const lost = headNumber === undefined ? null : reasonWithout(headNumber, generations, {volume, host, avoid, note})
   const older = usable[0]
-  if (older) return {copy: null, from: older.id, rolledBack: true, why: volume.rollback ?? lost}
+  if (older) return {copy: null, from: older.id, rolledBack: true, why: volume.rollback ?? unusable ?? lost}
   const first = beside ? `the first build, ${beside}, has not ended` : 'this is the first build'
-  const why = volume.rollback ?? lost ?? volume.emptyWhy ?? first
-  return {copy: null, from: null, rolledBack: volume.rollback !== null || lost !== null, why}
+  const gone = volume.rollback ?? unusable ?? lost
+  return {copy: null, from: null, rolledBack: gone !== null, why: gone ?? volume.emptyWhy ?? first}
 }
 
 const reasonWithout = (

@@ -5,6 +5,7 @@ import {type Claim, type Readers, readWith} from './claims.ts'
 import {CopyAudit} from './copy-audit.ts'
 import {FleetAudit} from './fleet-audit.ts'
 import {HeadAudit} from './head-audit.ts'
+import {HealAudit} from './heal-audit.ts'
 import {RestAudit} from './rest-audit.ts'
 import {SecretAudit} from './secret-audit.ts'
 import {TimeAudit} from './time-audit.ts'
@@ -24,6 +25,7 @@ export const audit = (
     fleet,
     new CopyAudit(claim),
     new HeadAudit(claim),
+    new HealAudit(claim),
     new BuildAudit(claim),
     new TimeAudit(claim, policy),
     new SecretAudit(claim),

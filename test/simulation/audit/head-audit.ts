@@ -34,6 +34,12 @@ export class HeadAudit {
         this.#move(volume, generation)
         if (wasPinned) this.#pinned.set(volume, generation)
       },
+      cacheHealed: ({volume, generation}) => {
+        this.#heads.set(volume, generation)
+        if (!this.#pinned.has(volume)) return
+        if (generation === null) this.#pinned.delete(volume)
+        else this.#pinned.set(volume, generation)
+      },
       cachePinned: ({volume, generation}) => {
         const head = this.#heads.get(volume)
         this.#claim(
