@@ -12,6 +12,7 @@ help:
 	@echo 'make demo     one real build on a detached and reattached cache, in a small table'
 	@echo 'make test     every test                          (ARGS="path -t name": some)'
 	@echo 'make simulate many lives of a simulated fleet     (SEEDS=10000; SEED=123 replays one and shows its log)'
+	@echo 'make soak     rounds of kill -9 and the next build  (ROUNDS=200; SEED=123 kills at the same moments)'
 	@echo 'make check    format, lint, types, dead code      (make format: mends what it can)'
 	@echo 'make bench    the measurements                    (ONLY=regex: some)'
 	@echo 'make setup    what all of these need; they run it themselves'
@@ -49,6 +50,12 @@ test: setup-test
 simulate: setup-check
 	@node test/simulation/main.ts $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),200) $(if $(FROM),--from $(FROM))) \
 	  $(if $(MUTATION),--mutation '$(MUTATION)')
+
+# Builds, and kill -9 of whatever runs them; docs/caches.md. The last lines are a table of what became of it.
+.PHONY: soak
+soak: setup-test
+	@$(MAKE) bundle
+	@ROUNDS=$(or $(ROUNDS),200) SEED=$(SEED) node test/chaos/main.ts
 
 # Each check runs even if one before it failed (-k).
 .PHONY: check check-format check-types check-lint check-unused
