@@ -18,6 +18,7 @@ describe('agentConfig', () => {
       builderSubnet: '10.213.0.0/16',
       registries: {},
       volumes: {poolSizeBytes: null, keepFreeBytes: null},
+      ceph: null,
       unclaimedAfterMs: 1_800_000,
       logLevel: 'info',
     })
@@ -34,6 +35,7 @@ describe('agentConfig', () => {
       builderSubnet: '10.99.0.0/24',
       registries: {'r.example:5000': {http: true}, 'docker.io': {mirrors: ['m.example'], ca: ['/ca.pem']}},
       volumes: {poolSize: '500GB', keepFree: '2.5GB'},
+      ceph: {attacher: 'fuse'},
       unclaimedAfter: '1h',
       logLevel: 'debug',
     }

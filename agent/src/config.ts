@@ -5,6 +5,7 @@ import {parseSize, sizePattern} from '@hearth/proto/size'
 import {type Static, Type} from 'typebox'
 import type {Registries} from './buildkit/config.ts'
 import {linksIn, SubnetError} from './host/subnet.ts'
+import {type MapperName, mapperNames} from './volume/ceph/mapper.ts'
 
 const text = (description: string) => Type.Optional(Type.String({minLength: 1, description}))
 const size = Type.Optional(Type.String({pattern: sizePattern, description: 'a size such as 50GB (MB, GB or TB)'}))
@@ -23,6 +24,12 @@ const AgentFile = Type.Object({
     Type.Record(Type.String(), Type.Unknown(), {description: 'registries with what is special about each'}),
   ),
   volumes: Type.Optional(Type.Object({poolSize: size, keepFree: size}, {description: 'keys such as keepFree'})),
+  ceph: Type.Optional(
+    Type.Object(
+      {attacher: Type.Optional(oneOf('auto', ...mapperNames))},
+      {description: 'keys such as attacher, or {}'},
+    ),
+  ),
   unclaimedAfter: text('a duration such as 30m'),
   logLevel: Type.Optional(oneOf(...levels)),
 })
@@ -51,6 +58,8 @@ export type AgentConfig = {
   readonly builderSubnet: string
   readonly registries: Registries
   readonly volumes: VolumeSpace
+  /** Null: copies in Ceph are not attached here. */
+  readonly ceph: {readonly attacher: MapperName | 'auto'} | null
   readonly unclaimedAfterMs: number
   readonly logLevel: (typeof levels)[number]
 }
@@ -76,6 +85,7 @@ export const agentConfig = ({file, fileName, environment, flags}: AgentSources):
     advertise: flags.advertise || saved.advertise || null,
     registries: checkRegistries(saved.registries ?? {}, fileName),
     builderSubnet: checkSubnet(saved.builderSubnet ?? '10.213.0.0/16', fileName),
+    ceph: saved.ceph ? {attacher: saved.ceph.attacher ?? 'auto'} : null,
     volumes: {
       poolSizeBytes: parseSize(saved.volumes?.poolSize ?? ''),
       keepFreeBytes: parseSize(saved.volumes?.keepFree ?? ''),

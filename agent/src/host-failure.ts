@@ -8,6 +8,7 @@ import {PoolContentError} from './host/pool-places.ts'
 import {CommandError, ProgramStuckError} from './host/run.ts'
 import {SubnetError} from './host/subnet.ts'
 import {JournalError} from './store/journal.ts'
+import {NoAttacherError} from './volume/ceph/real-volumes.ts'
 
 const told = [
   AddressError,
@@ -16,6 +17,7 @@ const told = [
   FleetCallError,
   JoinError,
   JournalError,
+  NoAttacherError,
   PoolContentError,
   ProgramStuckError,
   SubnetError,

@@ -43,7 +43,7 @@ const main = async (argv: readonly string[]): Promise<number> => {
 
 /** Runs until SIGTERM or SIGINT, which end no builder. */
 const serve = async (config: AgentConfig, flags: RunFlags): Promise<number> => {
-  const {fleetUrl, slots, builderSubnet, registries, volumes} = config
+  const {fleetUrl, slots, builderSubnet, registries, volumes, ceph} = config
   if (!fleetUrl) throw new ConfigError('no fleet: say which with --fleet URL, or `fleet:` in the configuration file')
   const tools = {buildkitd: findTool('buildkitd'), runc: findTool('runc')}
   const searchPath = process.env['PATH'] ?? ''
@@ -63,6 +63,7 @@ const serve = async (config: AgentConfig, flags: RunFlags): Promise<number> => {
         builderSubnet,
         registries,
         volumes,
+        ceph,
         advertise: {address, serverName: 'hearth-builder'},
       },
       deny: await addressesOf(fleetUrl),

@@ -2,6 +2,7 @@ import {randomUUID} from 'node:crypto'
 import {protocolVersion} from '@hearth/proto/agent-message'
 import type {Clock, Log, Random} from '@hearth/proto/clock'
 import {Agent} from './agent.ts'
+import {askCredentials} from './channel/real-credentials.ts'
 import {callFleet, FleetRefusal} from './channel/real-fleet-api.ts'
 import {forgetIdentity, type HostIdentity, hostIdentity, renewIdentity} from './channel/real-join.ts'
 import {keepRenewed, type RenewalDeps} from './channel/real-renewal.ts'
@@ -9,6 +10,7 @@ import {socketDial} from './channel/socket.ts'
 import {type DoorDeps, keepDrainDoor} from './drain/real-door.ts'
 import type {OpenHost} from './real-host.ts'
 import type {Identity} from './reconcile/report.ts'
+import {volumesByDriver} from './volume/by-driver.ts'
 
 export type AgentOptions = {
   readonly stateDir: string
@@ -66,9 +68,11 @@ type Run = {
 const runAs = async (first: HostIdentity, {options, host, removed, signal}: Run): Promise<void> => {
   const {fleetUrl, unclaimedAfterMs, log} = options
   let identity = first
+  const ask = askCredentials(fleetUrl, () => tlsOf(identity))
   const agent = new Agent({
     ...options,
     ...host,
+    volumes: host.ceph ? volumesByDriver(host.volumes, host.ceph.attacherFor(ask)) : host.volumes,
     identity: identityMessage(identity, options, host),
     policy: {...policy, unclaimedAfterMs},
     dial: socketDial(() => ({url: channelUrl(fleetUrl), ...tlsOf(identity), silenceMs})),
@@ -127,7 +131,7 @@ const together = async (
 const identityMessage = (
   identity: HostIdentity,
   {name, slots, version}: AgentOptions,
-  {facts}: OpenHost,
+  {facts, ceph}: OpenHost,
 ): Identity => ({
   ...facts,
   protocol: protocolVersion,
@@ -136,7 +140,7 @@ const identityMessage = (
   name,
   agentInstance: randomUUID(),
   slots,
-  volumeDrivers: ['local'],
+  volumeDrivers: ceph ? ['local', 'ceph-rbd'] : ['local'],
 })
 
 const tlsOf = ({caPem, certificatePem, keyPem}: HostIdentity) => ({ca: caPem, cert: certificatePem, key: keyPem})

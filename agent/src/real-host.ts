@@ -11,6 +11,8 @@ import {closePool, keepPool, openPool, type Pool} from './host/pool.ts'
 import {run} from './host/run.ts'
 import {createUsageReader, type UsageOptions} from './host/usage.ts'
 import {type Journal, openJournal} from './store/journal.ts'
+import type {MapperName} from './volume/ceph/mapper.ts'
+import {type OpenCephVolumes, openCephVolumes} from './volume/ceph/real-volumes.ts'
 import {createLocalVolumes, type LocalVolumes} from './volume/local.ts'
 
 const undoWithinMs = 30_000
@@ -39,6 +41,8 @@ export type HostOptions = {
   readonly deny?: readonly Denied[]
   readonly registries: Registries
   readonly volumes?: VolumeSpace
+  /** How copies in Ceph are attached; null: they are not. */
+  readonly ceph?: {readonly attacher: MapperName | 'auto'} | null
   /** Called once the state directory is this agent's, before anything is made: what it throws leaves nothing behind. */
   readonly beforeMaking?: (opened: Pick<OpenHost, 'facts' | 'journal'>) => Promise<void>
   readonly patience?: Partial<Patience>
@@ -53,6 +57,7 @@ export type OpenHost = {
   readonly facts: HostFacts
   readonly journal: Journal
   readonly volumes: LocalVolumes
+  readonly ceph: OpenCephVolumes | null
   readonly runtime: RealRuntime
   readonly usage: () => Promise<HostUsage>
   /** Looks after what must be looked after by time alone, until the signal aborts. */
@@ -82,7 +87,7 @@ export const openHost = async (options: HostOptions, signal: AbortSignal): Promi
   }
 }
 
-type Made = Pick<OpenHost, 'volumes' | 'runtime' | 'usage' | 'keep' | 'release'>
+type Made = Pick<OpenHost, 'volumes' | 'ceph' | 'runtime' | 'usage' | 'keep' | 'release'>
 
 const makeReady = async (
   stateDirectory: string,
@@ -94,6 +99,7 @@ const makeReady = async (
     builderSubnet,
     registries,
     volumes: space = noLimits,
+    ceph: wanted = null,
     deny = [],
     patience,
     clock,
@@ -105,9 +111,13 @@ const makeReady = async (
   const pool = await openPool({...kept, signal})
   const {answerMs, killedMs, busyMs, frozenAtMostSeconds} = {...usualPatience, ...patience}
   const volumes = createLocalVolumes({directory: pool.volumes, busyWaitMs: busyMs, run, log})
-  const isUnused = async (inner: AbortSignal) => (await volumes.list(inner)).length === 0
+  let ceph: OpenCephVolumes | null = null
+  const isUnused = async (inner: AbortSignal) =>
+    (await volumes.list(inner)).length === 0 && (await ceph?.isUnused(inner)) !== false
   try {
     await volumes.sweep(signal)
+    const keys = {directory: join(stateDirectory, 'ceph'), busyWaitMs: busyMs, run, log}
+    ceph = wanted && (await openCephVolumes({...keys, ...wanted}, signal))
     const {architecture, bootId} = facts
     const network = {subnet: builderSubnet, deny}
     const found = {architecture, bootId, runtimeDir: join(stateDirectory, 'run'), portRange: null, network}
@@ -116,12 +126,14 @@ const makeReady = async (
     const runtime = await openRuntime({...found, ...more, run, log, clock}, signal)
     return {
       volumes,
+      ceph,
       runtime,
       keep: async (inner) => await keepPool(pool, kept, clock, inner),
       usage: createUsageReader({disks: disksOf(stateDirectory, pool), keepFreeBytes: space.keepFreeBytes}),
       release: async (inner) => {
         if (!(await isUnused(inner)) || !(await runtime.release(inner))) return false
         await closePool({stateDirectory, run, signal: inner})
+        await ceph?.release(inner)
         return true
       },
     }

@@ -28,7 +28,7 @@ export type FleetRig = {
   /** Of the fleet's records: which copy each generation was sealed from. */
   readonly origins: Map<GenerationId, CopyId>
   open(more?: Partial<CephDeps>): {readonly store: CephStore; readonly fence: CephFence}
-  newCopy(from?: GenerationId | null): Promise<CopyId>
+  newCopy(from?: GenerationId | null, sizeBytes?: number): Promise<CopyId>
   /** A copy with something in it, sealed under the name that is returned. */
   newGeneration(copy: CopyId): Promise<GenerationId>
   /** A client on a host, with the copy's own key, that writes and writes. */
@@ -61,9 +61,9 @@ export const makeFleetRig = async (): Promise<FleetRig> => {
     origins,
     open,
     writer,
-    newCopy: async (from = null) => {
+    newCopy: async (from = null, size = sizeBytes) => {
       const copy = randomUUID() as CopyId
-      await store.create(desired(copy, from), signal)
+      await store.create({...desired(copy, from), sizeBytes: size}, signal)
       return copy
     },
     newGeneration: async (copy) => {

@@ -62,7 +62,8 @@ export const startTwoProcesses = async (
   }
 }
 
-const end = async ({pid, ended}: Started, signal: NodeJS.Signals): Promise<void> => {
+/** Sends its group the signal and waits for its end. */
+export const end = async ({pid, ended}: Started, signal: NodeJS.Signals): Promise<void> => {
   try {
     process.kill(-pid, signal)
   } catch (error) {

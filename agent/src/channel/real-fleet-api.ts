@@ -46,15 +46,19 @@ export const callFleet = async (fleetUrl: string, call: FleetCall): Promise<unkn
   })
   const parsed: unknown = answer.startsWith('{') ? JSON.parse(answer) : answer
   if (status < 300) return parsed
-  throw new FleetRefusal(status, (parsed as {message?: string}).message ?? `the fleet answered ${status}`)
+  const {message, code} = parsed as {message?: string; code?: string}
+  throw new FleetRefusal(status, message ?? `the fleet answered ${status}`, code ?? null)
 }
 
 /** The fleet's answer was no. */
 export class FleetRefusal extends FleetCallError {
   readonly status: number
-  constructor(status: number, message: string) {
+  /** What programs may go by. */
+  readonly code: string | null
+  constructor(status: number, message: string, code: string | null = null) {
     super(message)
     this.status = status
+    this.code = code
   }
 }
 

@@ -148,12 +148,12 @@ type RunningAgent = {
 type Beside = {readonly running: RunningFleet; readonly log: Logger; readonly onHost: (host: HostId) => void}
 
 const openAgent = async ({settings, tools}: Up, {running, log, onHost}: Beside): Promise<RunningAgent> => {
-  const {slots, builderSubnet, registries, volumes, unclaimedAfterMs, name} = settings.agent
+  const {slots, builderSubnet, registries, volumes, ceph, unclaimedAfterMs, name} = settings.agent
   const seams = {clock: realClock, random: realRandom, log, stateDir: settings.fleet.stateDir}
   const advertise = {address: builderAddress(settings), serverName: 'hearth-builder'}
   await requireOwnAddress(advertise.address)
   const end = new AbortController()
-  const host = await openHost({...seams, slots, tools, builderSubnet, registries, volumes, advertise}, end.signal)
+  const host = await openHost({...seams, slots, tools, builderSubnet, registries, volumes, ceph, advertise}, end.signal)
   const ended = runAgent(
     {
       ...{...seams, fleetUrl: running.urlHere, name: name ?? hostname(), slots, version, unclaimedAfterMs},

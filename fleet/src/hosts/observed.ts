@@ -121,11 +121,19 @@ const becomeReady = async (change: Change, seen: ObservedBuilder) => {
 const generationMissing: readonly string[] = ['generation-missing', 'GenerationMissingError']
 /** The volume can't be mounted, is not what it must be, or no daemon starts on it. */
 const unusable: readonly string[] = ['CacheUnusableError', 'VolumeContentError']
-const noRoom: readonly string[] = ['disk-full', 'DiskSpaceError']
+/** No copy and no generation is to blame: there is no room, or the storage or the way to it is away. */
+const blameless: readonly string[] = [
+  'disk-full',
+  'DiskSpaceError',
+  'StorageUnreachableError',
+  'StorageRefusedError',
+  'StorageFullError',
+  'FleetCallError',
+]
 
 /**
  * A lease that it still serves is placed anew or ends: what it was given is of no use to it any more. If it did not start on a fresh
- * clone, the generation is to blame, else only the copy: one that was warm had started. For a full disk neither is.
+ * clone, the generation is to blame, else only the copy: one that was warm had started.
  */
 const builderFailed = async (change: Change, record: BuilderRecord, {fault, released}: ObservedBuilder) => {
   const why = fault?.message ?? released?.reason ?? 'its builder ended'
@@ -138,7 +146,7 @@ const builderFailed = async (change: Change, record: BuilderRecord, {fault, rele
     await loseGeneration(change, from, record.host)
     await loseShared(change, from)
   }
-  const isBlamed = fault && !noRoom.includes(fault.code) && record.freshCopy && !lease.warm
+  const isBlamed = fault && !blameless.includes(fault.code) && record.freshCopy && !lease.warm
   const generation = from && (await change.tx.generations.get(from))
   const what = generation && `${record.freshCopy ? 'generation' : 'the copy of generation'} ${generation.number}`
   const isUnusable = fault && unusable.includes(fault.code) && !lease.warm && what

@@ -70,7 +70,7 @@ const placeHost = ({core, now}: Change, host: HostRecord): PlaceHost => {
 const missingDriver = ({volumeDriver}: Policy, {volumeDrivers = [volumeDriver]}: HostRecord): string | null =>
   volumeDrivers.includes(volumeDriver)
     ? null
-    : `it can't attach caches in ${volumeDriver}: its agent says why in its log when it starts`
+    : `it can't attach caches in ${volumeDriver}: its agent.yaml needs a section ceph (docs/ceph.md)`
 
 const endingPhases: readonly string[] = ['stopping', 'detaching', 'dirty', 'stuck']
 

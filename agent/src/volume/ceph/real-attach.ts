@@ -1,0 +1,147 @@
+import {mkdir, readdir, readFile, rm, rmdir, writeFile} from 'node:fs/promises'
+import type {CephCredentials} from '@hearth/proto/ceph-credentials'
+import type {CopyId} from '@hearth/proto/ids'
+import {DeviceBusyError, opensExclusively} from '../../host/loop.ts'
+import {CommandError} from '../../host/run.ts'
+import {makeXfs} from '../../host/xfs.ts'
+import {
+  type AttachedCopy,
+  type AttachRequest,
+  EpochFencedError,
+  VolumeBusyError,
+  VolumeContentError,
+} from '../attacher.ts'
+import {requireFilesystem} from '../local-content.ts'
+import {type MapDeps, type Mapper, mountOf, outputOf, type Place, placeOf} from './mapper.ts'
+import {readDevice} from './probe.ts'
+import {explainMap} from './real-explain.ts'
+
+// Driver `ceph-rbd`, the host's half. Under `root`, a tmpfs, each copy that was to be attached since the last boot has a directory with its
+// key. Invariants: the directory is there before anything else of an attachment is, and goes last; it says under which epoch;
+// nothing is mounted or formatted here that was not found to be what the copy must hold.
+
+export type CephVolumes = MapDeps & {
+  readonly root: string
+  readonly mapper: Mapper
+}
+
+/** Asks the fleet for what opens the copy. */
+export type AskCredentials = (request: AttachRequest, signal: AbortSignal) => Promise<CephCredentials>
+
+/** XFS leaves the end of its device unused, where that is too short for an allocation group. */
+const leastGrowthBytes = 64 * 1024 ** 2
+
+export const list = async ({root, mapper}: CephVolumes): Promise<readonly AttachedCopy[]> =>
+  (await readdir(root)).flatMap((name) => {
+    const copy = name as CopyId
+    const device = mapper.deviceOf(placeOf(root, copy))
+    return device ? [{copy, device}] : []
+  })
+
+export const attach = async (
+  request: AttachRequest,
+  ask: AskCredentials,
+  volumes: CephVolumes,
+  signal: AbortSignal,
+): Promise<AttachedCopy> => {
+  const {copy, epoch, filesystem, mayFormat} = request
+  const {root, mapper, run} = volumes
+  const place = placeOf(root, copy)
+  const seen = await epochOf(place)
+  if (seen > epoch) throw new EpochFencedError(`copy ${copy} was attached under epoch ${seen}, newer than ${epoch}`)
+  const known = mapper.deviceOf(place)
+  if (seen > 0 && seen < epoch)
+    throw new VolumeBusyError(`copy ${copy} is still attached under epoch ${seen}, older than ${epoch}`)
+  if (known && !(await opensExclusively(known)))
+    throw new VolumeBusyError(`copy ${copy} is in use as ${known}, not by a builder: unmount it there`)
+  const credentials = await ask(request, signal)
+  await writeFiles(place, epoch, credentials)
+  const device = known ?? (await map(place, credentials, volumes, signal))
+  const content = await readContent(copy, device, volumes, signal)
+  if (content.kind === 'blank' && mayFormat) {
+    request.onFormat()
+    await makeXfs(device, {reflink: false, uuid: filesystem, run, signal})
+    requireFilesystem(copy, filesystem, await readContent(copy, device, volumes, signal))
+  } else requireFilesystem(copy, filesystem, content)
+  const isLarger = content.kind === 'xfs' && content.imageBytes - content.superblock.sizeBytes >= leastGrowthBytes
+  return {copy, device, ...(isLarger && {isLarger})}
+}
+
+const map = async (place: Place, credentials: CephCredentials, volumes: CephVolumes, signal: AbortSignal) => {
+  try {
+    return await volumes.mapper.map(place, credentials, volumes, signal)
+  } catch (error) {
+    if (signal.aborted || !(error instanceof CommandError)) throw error
+    throw await explainMap(place, credentials, error, volumes, signal)
+  }
+}
+
+const readContent = async (copy: CopyId, device: string, {run}: CephVolumes, signal: AbortSignal) => {
+  try {
+    return await readDevice(device, run, signal)
+  } catch (cause) {
+    if (!(cause instanceof CommandError)) throw cause
+    throw new VolumeContentError(`copy ${copy} can't be read on ${device}: ${cause.message}`, {cause})
+  }
+}
+
+export const detach = async (copy: CopyId, volumes: CephVolumes, signal: AbortSignal): Promise<void> => {
+  const place = placeOf(volumes.root, copy)
+  if ((await epochOf(place)) === 0 && volumes.mapper.deviceOf(place) === null) return await remove(place)
+  try {
+    await volumes.mapper.unmap(place, volumes, signal)
+  } catch (cause) {
+    if (!(cause instanceof DeviceBusyError)) throw cause
+    throw new VolumeBusyError(`copy ${copy} can't be detached: ${cause.message}`, {cause})
+  }
+  await remove(place)
+}
+
+/**
+ * The key goes at once; the epoch, by which the rest is found, last. File by file: whatever is still mounted in there is not to be
+ * emptied, as to remove a file of rbd-fuse is to remove the image.
+ */
+const remove = async (place: Place): Promise<void> => {
+  for (const file of [place.keyring, place.configuration, outputOf(place)]) await rm(file, {force: true})
+  await removeDirectory(mountOf(place))
+  await rm(epochFile(place), {force: true})
+  await removeDirectory(place.directory)
+}
+
+/** An empty one. */
+const removeDirectory = async (directory: string): Promise<void> => {
+  await rmdir(directory).catch((error: unknown) => {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+  })
+}
+
+const epochFile = ({directory}: Place): string => `${directory}/epoch`
+
+/** 0: nothing of an attachment was begun. */
+const epochOf = async (place: Place): Promise<number> => {
+  try {
+    return Number(await readFile(epochFile(place), 'utf8'))
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return 0
+    throw error
+  }
+}
+
+/** Seconds; a cluster that is away is said to be, not waited for. Writes of a volume wait for as long as it takes. */
+const connectSeconds = 15
+
+const writeFiles = async (place: Place, epoch: number, {monitors, user, key}: CephCredentials): Promise<void> => {
+  await mkdir(place.directory, {recursive: true, mode: 0o700})
+  await writeFile(epochFile(place), String(epoch), {mode: 0o600})
+  await writeFile(place.keyring, `[client.${user}]\n\tkey = ${key}\n`, {mode: 0o600})
+  const lines = [
+    '[global]',
+    `mon_host = ${monitors.join(' ')}`,
+    `client_mount_timeout = ${connectSeconds}`,
+    'rbd_cache = false', // what the kernel was told to be written is, also when the server is killed
+    'admin_socket =',
+    'log_file =',
+    '',
+  ]
+  await writeFile(place.configuration, lines.join('\n'), {mode: 0o600})
+}
