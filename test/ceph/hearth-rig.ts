@@ -1,6 +1,6 @@
 import {mkdir, readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import type {CreatedToken} from '@hearth/proto/api'
+import type {AuditEntry, CreatedToken} from '@hearth/proto/api'
 import {type Hearth, hearthIn} from '../support/hearth.ts'
 import type {Started} from '../support/program.ts'
 import type {TestDirectory} from '../support/test-directory.ts'
@@ -12,6 +12,7 @@ import {makeFleetKeys} from './set-up.ts'
 export type CephHearth = {
   readonly ceph: Ceph
   readonly hearth: Hearth
+  audit(): Promise<readonly AuditEntry[]>
   stateDirOf(host: string): string
   agentOf(host: string): Started
   startAgent(host: string): Promise<void>
@@ -51,7 +52,7 @@ export const startCephHearth = async (
   const startAgent = async (host: string, ...more: readonly string[]) => {
     const number = hosts.indexOf(host)
     const builderSubnet = `10.${230 + number}.0.0/16`
-    const file = await configFile(directory, `agent-${host}`, {builderSubnet, ceph: {attacher: 'fuse'}})
+    const file = await configFile(directory, `agent-${host}`, {builderSubnet, slots: 1, ceph: {attacher: 'fuse'}})
     const place = ['--config', file, '--fleet', url, '--state-dir', stateDirOf(host), '--name', host]
     const agent = programs.program('agent/bin/hearth-agent', [...place, ...more])
     agents.set(host, agent)
@@ -69,6 +70,10 @@ export const startCephHearth = async (
   return {
     ceph,
     hearth,
+    audit: async () => {
+      const answer = await fetch(`${url}/v1/audit`, {headers: {authorization: `Bearer ${token}`}})
+      return (await answer.json()) as readonly AuditEntry[]
+    },
     stateDirOf,
     agentOf,
     startAgent,

@@ -45,9 +45,10 @@ export const credentials = async (
   const {looks, settings} = deps
   const [marks, ancestors] = await Promise.all([looks.marks(copy, signal), ancestorsOf(copy, deps, signal)])
   if (!marks?.made || marks.deleted) throw new CopyMissingError(missingText(copy))
-  await stake(copy, claim, marks.claim, deps, signal)
+  refuseLate(copy, claim, marks.claim)
   const caps = osdCaps(settings.pool, copy, ancestors)
-  let key = await makeKey(copy, caps, deps, signal)
+  const staked = isSame(claim, marks.claim) ? null : stake(copy, claim, deps, signal)
+  let [key] = await Promise.all([makeKey(copy, caps, deps, signal), staked])
   if (key === null) {
     await revoke(copy, deps, signal) // its ancestors are others now: they were flattened away
     key = await makeKey(copy, caps, deps, signal)
@@ -56,22 +57,24 @@ export const credentials = async (
   return {monitors: [...settings.monitors], pool: settings.pool, namespace: copy, image: copy, user: userOf(copy), key}
 }
 
-const stake = async (
-  copy: CopyId,
-  claim: Claim,
-  last: Claim | null,
-  {cluster, settings}: Deps,
-  signal: AbortSignal,
-) => {
-  if (last && last.epoch === claim.epoch && last.builder === claim.builder) return
-  if (last && last.epoch >= claim.epoch)
-    throw new EpochFencedError(
-      `copy ${copy} was attached under epoch ${last.epoch} (builder ${last.builder}), of which this fleet's store knows nothing: ` +
-        'it is older than the storage. The copy is given up; the next build starts on a clone of the last good generation',
-    )
-  const value = `${copy} ${claim.epoch} ${claim.builder}`
-  const asked = {what: `copy ${copy} can't be claimed for builder ${claim.builder}`}
-  await cluster.rbd(['image-meta', 'set', imageOf(copy, settings), claimKey, value], asked, signal)
+const isSame = (claim: Claim, last: Claim | null): boolean =>
+  last?.epoch === claim.epoch && last.builder === claim.builder
+
+const refuseLate = (copy: CopyId, claim: Claim, last: Claim | null): void => {
+  if (!last || isSame(claim, last) || last.epoch < claim.epoch) return
+  throw new EpochFencedError(
+    `copy ${copy} was attached under epoch ${last.epoch} (builder ${last.builder}), of which this fleet's store knows nothing: ` +
+      'it is older than the storage. The copy is given up; the next build starts on a clone of the last good generation',
+  )
+}
+
+const stake = async (copy: CopyId, {epoch, builder}: Claim, {cluster, settings}: Deps, signal: AbortSignal) => {
+  const asked = {what: `copy ${copy} can't be claimed for builder ${builder}`}
+  await cluster.rbd(
+    ['image-meta', 'set', imageOf(copy, settings), claimKey, `${copy} ${epoch} ${builder}`],
+    asked,
+    signal,
+  )
 }
 
 /** Null if there is one already, with other caps. */
