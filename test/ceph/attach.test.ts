@@ -219,6 +219,10 @@ describe.skipIf(unprivileged())('copies in a real Ceph, attached by rbd-fuse', (
       message: expect.stringContaining('127.0.0.1:1 does not answer'),
     })
     expect(await attempt(3, (given) => ({...given, image: 'gone'}))).toMatchObject({name: 'CopyMissingError'})
+    expect(await attempt(4, (given) => ({...given, pool: 'nopool'}))).toMatchObject({
+      name: 'StorageRefusedError',
+      message: expect.stringContaining("no pool 'nopool'"),
+    })
     expect(await leftOf(copy)).toEqual(nothing)
   })
 })

@@ -1,4 +1,4 @@
-import {mkdir, readdir, readFile, rm, rmdir, writeFile} from 'node:fs/promises'
+import {mkdir, readdir, readFile, rename, rm, rmdir, writeFile} from 'node:fs/promises'
 import type {CephCredentials} from '@hearth/proto/ceph-credentials'
 import type {CopyId} from '@hearth/proto/ids'
 import {DeviceBusyError, opensExclusively} from '../../host/loop.ts'
@@ -20,9 +20,11 @@ import {explainMap} from './real-explain.ts'
 // key. Invariants: the directory is there before anything else of an attachment is, and goes last; it says under which epoch;
 // nothing is mounted or formatted here that was not found to be what the copy must hold.
 
+/** `mapper`: the way for new attachments. What was attached in another way before stays so until it is detached. */
 export type CephVolumes = MapDeps & {
   readonly root: string
   readonly mapper: Mapper
+  readonly mappers: readonly Mapper[]
 }
 
 /** Asks the fleet for what opens the copy. */
@@ -31,12 +33,26 @@ export type AskCredentials = (request: AttachRequest, signal: AbortSignal) => Pr
 /** XFS leaves the end of its device unused, where that is too short for an allocation group. */
 const leastGrowthBytes = 64 * 1024 ** 2
 
-export const list = async ({root, mapper}: CephVolumes): Promise<readonly AttachedCopy[]> =>
-  (await readdir(root)).flatMap((name) => {
-    const copy = name as CopyId
-    const device = mapper.deviceOf(placeOf(root, copy))
-    return device ? [{copy, device}] : []
-  })
+export const list = async (volumes: CephVolumes): Promise<readonly AttachedCopy[]> => {
+  const names = await readdir(volumes.root)
+  const found = await Promise.all(
+    names.map(async (name) => {
+      const copy = name as CopyId
+      const device = await deviceOf(placeOf(volumes.root, copy), volumes)
+      return device ? [{copy, device}] : []
+    }),
+  )
+  return found.flat()
+}
+
+/** The device of the copy, by the way in which it was attached; null: it has none. */
+export const deviceOf = async (place: Place, volumes: CephVolumes): Promise<string | null> =>
+  (await mapperOf(place, volumes)).deviceOf(place)
+
+const mapperOf = async (place: Place, {mapper, mappers}: CephVolumes): Promise<Mapper> => {
+  const record = await readRecord(place)
+  return mappers.find(({name}) => name === record?.mapper) ?? mapper
+}
 
 export const attach = async (
   request: AttachRequest,
@@ -45,20 +61,22 @@ export const attach = async (
   signal: AbortSignal,
 ): Promise<AttachedCopy> => {
   const {copy, epoch, filesystem, mayFormat} = request
-  const {root, mapper, run} = volumes
+  const {root, run} = volumes
   const place = placeOf(root, copy)
-  const seen = await epochOf(place)
+  const seen = (await readRecord(place))?.epoch ?? 0
   if (seen > epoch) throw new EpochFencedError(`copy ${copy} was attached under epoch ${seen}, newer than ${epoch}`)
+  const mapper = await mapperOf(place, volumes)
   const known = mapper.deviceOf(place)
   if (seen > 0 && seen < epoch)
     throw new VolumeBusyError(`copy ${copy} is still attached under epoch ${seen}, older than ${epoch}`)
   if (known && !(await opensExclusively(known)))
     throw new VolumeBusyError(`copy ${copy} is in use as ${known}, not by a builder: unmount it there`)
   const credentials = await ask(request, signal)
-  await writeFiles(place, epoch, credentials)
-  const device = known ?? (await map(place, credentials, volumes, signal))
+  await writeFiles(place, {epoch, mapper: mapper.name}, credentials)
+  const device = known ?? (await map(place, credentials, mapper, volumes, signal))
   const content = await readContent(copy, device, volumes, signal)
-  if (content.kind === 'blank' && mayFormat) {
+  // One that is attached is never formatted: whoever attached it did that first, or died in between.
+  if (content.kind === 'blank' && mayFormat && !known) {
     request.onFormat()
     await makeXfs(device, {reflink: false, uuid: filesystem, run, signal})
     requireFilesystem(copy, filesystem, await readContent(copy, device, volumes, signal))
@@ -67,9 +85,15 @@ export const attach = async (
   return {copy, device, ...(isLarger && {isLarger})}
 }
 
-const map = async (place: Place, credentials: CephCredentials, volumes: CephVolumes, signal: AbortSignal) => {
+const map = async (
+  place: Place,
+  credentials: CephCredentials,
+  mapper: Mapper,
+  volumes: CephVolumes,
+  signal: AbortSignal,
+): Promise<string> => {
   try {
-    return await volumes.mapper.map(place, credentials, volumes, signal)
+    return await mapper.map(place, credentials, volumes, signal)
   } catch (error) {
     if (signal.aborted || !(error instanceof CommandError)) throw error
     throw await explainMap(place, credentials, error, volumes, signal)
@@ -87,9 +111,8 @@ const readContent = async (copy: CopyId, device: string, {run}: CephVolumes, sig
 
 export const detach = async (copy: CopyId, volumes: CephVolumes, signal: AbortSignal): Promise<void> => {
   const place = placeOf(volumes.root, copy)
-  if ((await epochOf(place)) === 0 && volumes.mapper.deviceOf(place) === null) return await remove(place)
   try {
-    await volumes.mapper.unmap(place, volumes, signal)
+    await (await mapperOf(place, volumes)).unmap(place, volumes, signal)
   } catch (cause) {
     if (!(cause instanceof DeviceBusyError)) throw cause
     throw new VolumeBusyError(`copy ${copy} can't be detached: ${cause.message}`, {cause})
@@ -98,13 +121,13 @@ export const detach = async (copy: CopyId, volumes: CephVolumes, signal: AbortSi
 }
 
 /**
- * The key goes at once; the epoch, by which the rest is found, last. File by file: whatever is still mounted in there is not to be
+ * The key goes at once; the record, by which the rest is found, last. File by file: whatever is still mounted in there is not to be
  * emptied, as to remove a file of rbd-fuse is to remove the image.
  */
 const remove = async (place: Place): Promise<void> => {
   for (const file of [place.keyring, place.configuration, outputOf(place)]) await rm(file, {force: true})
   await removeDirectory(mountOf(place))
-  await rm(epochFile(place), {force: true})
+  for (const file of [`${recordFile(place)}.part`, recordFile(place)]) await rm(file, {force: true})
   await removeDirectory(place.directory)
 }
 
@@ -115,24 +138,37 @@ const removeDirectory = async (directory: string): Promise<void> => {
   })
 }
 
-const epochFile = ({directory}: Place): string => `${directory}/epoch`
+const recordFile = ({directory}: Place): string => `${directory}/attachment`
 
-/** 0: nothing of an attachment was begun. */
-const epochOf = async (place: Place): Promise<number> => {
+type AttachmentRecord = {readonly epoch: number; readonly mapper: string}
+
+/** Null: nothing of an attachment was begun. */
+const readRecord = async (place: Place): Promise<AttachmentRecord | null> => {
   try {
-    return Number(await readFile(epochFile(place), 'utf8'))
+    return JSON.parse(await readFile(recordFile(place), 'utf8')) as AttachmentRecord
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return 0
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
     throw error
   }
+}
+
+/** Whole or not at all. */
+const writeRecord = async (place: Place, record: AttachmentRecord): Promise<void> => {
+  const part = `${recordFile(place)}.part`
+  await writeFile(part, JSON.stringify(record), {mode: 0o600})
+  await rename(part, recordFile(place))
 }
 
 /** Seconds; a cluster that is away is said to be, not waited for. Writes of a volume wait for as long as it takes. */
 const connectSeconds = 15
 
-const writeFiles = async (place: Place, epoch: number, {monitors, user, key}: CephCredentials): Promise<void> => {
+const writeFiles = async (
+  place: Place,
+  record: AttachmentRecord,
+  {monitors, user, key}: CephCredentials,
+): Promise<void> => {
   await mkdir(place.directory, {recursive: true, mode: 0o700})
-  await writeFile(epochFile(place), String(epoch), {mode: 0o600})
+  await writeRecord(place, record)
   await writeFile(place.keyring, `[client.${user}]\n\tkey = ${key}\n`, {mode: 0o600})
   const lines = [
     '[global]',

@@ -18,17 +18,21 @@ export const explainMap = async (
 ): Promise<Error> => {
   const what = `copy ${place.copy} can't be attached`
   const look = ['rbd', '--conf', place.configuration, '--id', user, '--keyring', place.keyring] as const
-  const code = await run(
-    [...look, 'info', `${pool}/${namespace}/${image}`],
-    AbortSignal.any([signal, AbortSignal.timeout(lookMs)]),
-  ).then(
-    () => 0,
-    (error: unknown) => (error instanceof CommandError ? error.exitCode : null),
-  )
+  const codeOf = async (...command: readonly string[]): Promise<number | null> =>
+    await run([...look, ...command], AbortSignal.any([signal, AbortSignal.timeout(lookMs)])).then(
+      () => 0,
+      (error: unknown) => (error instanceof CommandError ? error.exitCode : null),
+    )
+  const code = await codeOf('info', `${pool}/${namespace}/${image}`)
   signal.throwIfAborted()
   if (code === timedOut || code === null)
     return new StorageUnreachableError(
       `${what}: the Ceph cluster at ${monitors.join(' ')} does not answer this host. Look at \`ceph -s\`, and at the way there from here`,
+      {cause},
+    )
+  if (code === missing && (await codeOf('ls', `${pool}/${namespace}`)) === missing)
+    return new StorageRefusedError(
+      `${what}: Ceph has no pool '${pool}', or nothing of this copy in it: see \`ceph osd pool ls\`, and \`ceph\` in fleet.yaml`,
       {cause},
     )
   if (code === missing)

@@ -106,11 +106,19 @@ const stopServing = async (place: Place, {run}: MapDeps, signal: AbortSignal): P
     await run(['umount', ...options, mountOf(place)], within()).catch(() => signal.throwIfAborted())
   if ((await serversOf(place)).length > 0 && (await isMounted(place))) await unmount()
   if (!(await haveEnded(place, signal))) {
-    for (const pid of await serversOf(place)) process.kill(pid, 'SIGKILL')
+    for (const pid of await serversOf(place)) kill(pid)
     if (!(await haveEnded(place, signal)))
       throw new Error(`rbd-fuse of copy ${place.copy} does not end, not even by SIGKILL`)
   }
   if (await isMounted(place)) await unmount('--lazy')
+}
+
+const kill = (pid: number): void => {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error // it has just ended
+  }
 }
 
 const haveEnded = async (place: Place, signal: AbortSignal): Promise<boolean> => {

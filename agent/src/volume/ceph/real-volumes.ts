@@ -7,7 +7,7 @@ import type {Run} from '../../host/run.ts'
 import {ensureRuntimeTmpfs, releaseRuntimeTmpfs} from '../../host/runtime-tmpfs.ts'
 import type {VolumeAttacher} from '../attacher.ts'
 import {type Mapper, type MapperName, placeOf} from './mapper.ts'
-import {type AskCredentials, attach, type CephVolumes, detach, list} from './real-attach.ts'
+import {type AskCredentials, attach, type CephVolumes, detach, deviceOf, list} from './real-attach.ts'
 import {fuse} from './real-fuse.ts'
 import {createKrbd} from './real-krbd.ts'
 
@@ -37,10 +37,11 @@ export type OpenCephVolumes = {
 /** Copies that lie in Ceph, by the first way that this host has: the kernel's rbd, else rbd-fuse. */
 export const openCephVolumes = async (options: CephVolumesOptions, signal: AbortSignal): Promise<OpenCephVolumes> => {
   const {directory, attacher, run, log, busyWaitMs = 5000} = options
-  const mapper = await chooseMapper(attacher, [createKrbd({run}), fuse], run)
+  const mappers = [createKrbd({run}), fuse]
+  const mapper = await chooseMapper(attacher, mappers, run)
   log.info({attacher: mapper.name}, 'copies in Ceph can be attached')
   await ensureRuntimeTmpfs(directory, run, signal)
-  const volumes: CephVolumes = {root: directory, mapper, run, log, busyWaitMs}
+  const volumes: CephVolumes = {root: directory, mapper, mappers, run, log, busyWaitMs}
   const oneAtATime = createOneAtATime()
   await sweep(volumes, signal)
   return {
@@ -66,10 +67,14 @@ export const chooseMapper = async (wanted: MapperName | 'auto', all: readonly Ma
   throw new NoAttacherError(`this host can't attach what lies in Ceph (${lacking.join('; ')})`)
 }
 
-/** What an agent that died in the middle of an attachment left, and has no device. */
+/** What an agent that died in the middle of an attachment left, and has no device. What can't be put away keeps no agent from starting. */
 const sweep = async (volumes: CephVolumes, signal: AbortSignal): Promise<void> => {
   for (const name of await readdir(volumes.root)) {
     const copy = name as CopyId
-    if (volumes.mapper.deviceOf(placeOf(volumes.root, copy)) === null) await detach(copy, volumes, signal)
+    if ((await deviceOf(placeOf(volumes.root, copy), volumes)) !== null) continue
+    await detach(copy, volumes, signal).catch((err: unknown) => {
+      signal.throwIfAborted()
+      volumes.log.warn({err, copy}, 'what an earlier agent left of an attachment can not be put away')
+    })
   }
 }
