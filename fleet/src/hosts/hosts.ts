@@ -83,7 +83,8 @@ const viewOf = async (core: Core, tx: Tx, host: HostRecord): Promise<Host> => {
 }
 
 /** `total = busy + warm + terminating + free`; a builder that the store does not know is busy. */
-export const slotsOf = ({links}: Pick<Core, 'links'>, host: HostRecord, builders: readonly BuilderRecord[]): Slots => {
+export const slotsOf = ({links}: Pick<Core, 'links'>, host: HostRecord, all: readonly BuilderRecord[]): Slots => {
+  const builders = all.filter(({sealing}) => !sealing) // their host has put them away
   const terminating = builders.filter(({want}) => want === 'terminated').length
   const leased = builders.filter((builder) => builder.want === 'ready' && links.isBusy(builder)).length
   const busy = leased + links.report(host.id).foreign.length

@@ -29,7 +29,7 @@ export class Board {
     this.#homes = new Map(volumes.map((volume) => [keyOf(volume), volume.homes]))
     for (const builder of builders) {
       this.#add(builder)
-      if (builder.use === 'terminating') this.#addFreeing(builder.host)
+      if (builder.use === 'terminating' && !builder.slotless) this.#addFreeing(builder.host)
     }
   }
 
@@ -113,7 +113,7 @@ export class Board {
   }
 
   #add(builder: PlaceBuilder) {
-    this.#byHost.set(builder.host, [...this.buildersOn(builder.host), builder])
+    if (!builder.slotless) this.#byHost.set(builder.host, [...this.buildersOn(builder.host), builder])
     this.#byVolume.set(keyOf(builder), [...this.buildersOf(builder), builder])
   }
 

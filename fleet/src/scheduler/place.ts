@@ -39,7 +39,7 @@ export type PlaceHost = {
 
 /**
  * `usable`: an idle one that could serve a build at once. `seals`: its release will make a newer generation. `build` is the one that it
- * serves or last served.
+ * serves or last served. `slotless`: its host has put it away, and only its cache is still being sealed.
  */
 export type PlaceBuilder = {
   readonly builder: BuilderId
@@ -51,6 +51,7 @@ export type PlaceBuilder = {
   readonly use: 'busy' | 'idle' | 'terminating'
   readonly usable: boolean
   readonly seals: boolean
+  readonly slotless?: boolean
   readonly build: BuildId
   readonly idleMs: number
 }

@@ -81,7 +81,21 @@ const placeBuilder = ({core, now}: Change, builder: BuilderRecord): PlaceBuilder
   const use = want === 'terminated' ? 'terminating' : core.links.isBusy(builder) ? 'busy' : 'idle'
   const idleMs = use === 'idle' ? core.stopwatch.elapsedMs(idleTimer(builder), now) : 0
   const seals = seal !== null && !failed
-  return {builder: id, host, project, projectName, architecture, trust, use, usable, seals, build: serves, idleMs}
+  const slotless = Boolean(builder.sealing)
+  return {
+    builder: id,
+    host,
+    project,
+    projectName,
+    architecture,
+    trust,
+    use,
+    usable,
+    seals,
+    slotless,
+    build: serves,
+    idleMs,
+  }
 }
 
 const placeVolumes = async ({tx}: Change, queued: readonly LeaseRecord[]): Promise<readonly PlaceVolume[]> => {
