@@ -17,7 +17,7 @@ import {Alarm} from './scheduler/alarm.ts'
 import {Stopwatch} from './scheduler/stopwatch.ts'
 import {listAudit, status} from './status.ts'
 import {copyCredentials} from './storage/attach.ts'
-import {openStorage, runStorage} from './storage/loop.ts'
+import {openStorage, runStorage, watchSpace} from './storage/loop.ts'
 import type {SharedStorage} from './storage/shared-storage.ts'
 import type {Store} from './store/store.ts'
 import {listCaches, resetCache} from './volumes/caches.ts'
@@ -56,7 +56,9 @@ export const createFleet = async (deps: FleetDeps): Promise<Fleet> => {
   record({type: 'fleetStarted', term: core.term})
   return {
     run: async (signal) => {
-      await Promise.all([run(core, signal), core.storage && runStorage(core, core.storage, signal)])
+      const {storage} = core
+      const ofStorage = storage ? [runStorage(core, storage, signal), watchSpace(core, storage, signal)] : []
+      await Promise.all([run(core, signal), ...ofStorage])
     },
     createBuild: (request, by) => createBuild(core, request, by),
     showBuild: (id, by) => showBuild(core, id, by),

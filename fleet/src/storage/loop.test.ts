@@ -165,6 +165,15 @@ test('a generation that is gone from the storage is not the head for ever: the n
   expect(cacheOf(two).why).toContain('generation 2 is not in the shared storage any more')
 })
 
+test('what caches take in the storage is shown', async () => {
+  await start()
+  await builds()
+  await world.advance(120_000)
+  expect(await world.fleet.listCaches(admin)).toMatchObject([{usedBytes: 20, copies: 1, generations: 1}])
+  const [cache] = await world.fleet.showCaches('web', null, admin)
+  expect(cache?.generations).toMatchObject([{hosts: [], space: {usedBytes: 10, shareBytes: 10}}])
+})
+
 test('what a reset leaves is deleted from the storage, and an untrusted build leaves nothing', async () => {
   await start()
   await builds()

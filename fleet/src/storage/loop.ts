@@ -1,3 +1,5 @@
+import type {ImageSpace} from '@hearth/proto/api'
+import type {CopyId, GenerationId} from '@hearth/proto/ids'
 import {
   CopyMissingError,
   GenerationMissingError,
@@ -20,13 +22,41 @@ export type Storage = SharedStorage & {
   readonly alarm: Alarm
   /** What fails, by the name of what it is done to. */
   readonly failures: Map<string, string>
+  /** What images take in it, when that was last looked at. */
+  space: {
+    readonly copies: ReadonlyMap<CopyId, ImageSpace>
+    readonly generations: ReadonlyMap<GenerationId, ImageSpace>
+  }
 }
 
 export const openStorage = (shared: SharedStorage, clock: Core['clock']): Storage => ({
   ...shared,
   alarm: new Alarm(clock),
   failures: new Map(),
+  space: {copies: new Map(), generations: new Map()},
 })
+
+/** A look is some programs for each copy. */
+const spaceEveryMs = 60_000
+
+/** Until the signal aborts. */
+export const watchSpace = async ({clock, log}: Core, storage: Storage, signal: AbortSignal): Promise<void> => {
+  while (!signal.aborted) {
+    try {
+      const {copies, generations} = await storage.store.usage(signal)
+      storage.space = {
+        copies: new Map(copies.map(({copy, usedBytes}) => [copy, ownOnly(usedBytes)])),
+        generations: new Map(generations.map(({generation, usedBytes}) => [generation, ownOnly(usedBytes)])),
+      }
+    } catch (err) {
+      if (!signal.aborted) log.warn({err}, 'what caches take in shared storage can not be told')
+    }
+    await clock.sleep(spaceEveryMs, signal).catch(() => null) // only the signal ends it
+  }
+}
+
+/** Nothing is counted twice. */
+const ownOnly = (usedBytes: number): ImageSpace => ({usedBytes, ownBytes: usedBytes, shareBytes: usedBytes})
 
 /** Acts that run at the same time: a long deletion must keep nobody waiting. */
 const atOnce = 4

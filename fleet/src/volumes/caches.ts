@@ -1,12 +1,13 @@
-import type {Cache} from '@hearth/proto/api'
+import type {Cache, ImageSpace} from '@hearth/proto/api'
 import type {Architecture} from '@hearth/proto/common'
 import {mayUse, requireTrusted} from '../access.ts'
 import {act} from '../act.ts'
 import type {Core} from '../change.ts'
 import type {Principal} from '../fleet.ts'
 import {findProject} from '../projects/find.ts'
-import type {VolumeRecord} from '../store/records.ts'
+import type {CopyRecord, GenerationRecord, VolumeRecord} from '../store/records.ts'
 import type {Tx} from '../store/store.ts'
+import {isShared} from './driver.ts'
 import {pinnedFailure} from './pinned-failure.ts'
 import {emptyVolume} from './volume.ts'
 
@@ -24,8 +25,8 @@ export const cacheView = async (core: Core, tx: Tx, volume: VolumeRecord): Promi
   const head = generations.find(({id}) => id === volume.head)
   const headHost = head?.hosts[0] ? await tx.hosts.get(head.hosts[0]) : null
   const images = [
-    ...copies.map(({id, host}) => core.links.report(host).copySpace.get(id)),
-    ...generations.flatMap(({id, hosts}) => hosts.map((host) => core.links.report(host).generationSpace.get(id))),
+    ...copies.map((copy) => copySpace(core, copy)),
+    ...generations.flatMap((generation) => generationSpaces(core, generation)),
   ]
   return {
     project: volume.projectName,
@@ -69,4 +70,17 @@ export const resetCache = async (
     const volumes = await Promise.all(ids.map((id) => tx.volumes.get(id)))
     return await Promise.all(volumes.flatMap((volume) => (volume ? [cacheView(core, tx, volume)] : [])))
   })
+}
+
+/** What it takes, if that is known. */
+export const copySpace = ({links, storage}: Core, copy: CopyRecord): ImageSpace | null =>
+  (isShared(copy) ? storage?.space.copies.get(copy.id) : links.report(copy.host).copySpace.get(copy.id)) ?? null
+
+/** Wherever it lies. */
+export const generationSpaces = ({links, storage}: Core, generation: GenerationRecord): readonly ImageSpace[] => {
+  const {id, hosts} = generation
+  const known = isShared(generation)
+    ? [storage?.space.generations.get(id)]
+    : hosts.map((host) => links.report(host).generationSpace.get(id))
+  return known.filter((space) => space !== undefined)
 }

@@ -7,7 +7,7 @@ import {findProject} from '../projects/find.ts'
 import {projectPolicy} from '../projects/policy.ts'
 import type {CopyRecord, GenerationRecord, VolumeRecord} from '../store/records.ts'
 import type {Tx} from '../store/store.ts'
-import {cacheView} from './caches.ts'
+import {cacheView, copySpace, generationSpaces} from './caches.ts'
 
 /** See `Fleet.showCaches`. */
 export const showCaches = async (
@@ -53,12 +53,13 @@ const detailOf = async (core: Core, tx: Tx, volume: VolumeRecord): Promise<Cache
 type Names = ReadonlyMap<HostId, string>
 
 const generationView = (
-  {links}: Core,
-  {id, number, sealedAt, build, knownGood, setAside = false, hosts}: GenerationRecord,
+  core: Core,
+  generation: GenerationRecord,
   {head}: VolumeRecord,
   names: Names,
 ): CacheGeneration => {
-  const space = hosts[0] ? (links.report(hosts[0]).generationSpace.get(id) ?? null) : null
+  const {id, number, sealedAt, build, knownGood, setAside = false, hosts} = generation
+  const space = generationSpaces(core, generation)[0] ?? null
   const where = hosts.map((host) => names.get(host) ?? host)
   return {
     generation: id,
@@ -73,14 +74,7 @@ const generationView = (
   }
 }
 
-const copyView = (
-  {links}: Core,
-  {id, host, state, why}: CopyRecord,
-  names: Names,
-): Omit<CacheCopy, 'from' | 'build'> => ({
-  copy: id,
-  state,
-  why,
-  host: names.get(host) ?? host,
-  space: links.report(host).copySpace.get(id) ?? null,
-})
+const copyView = (core: Core, copy: CopyRecord, names: Names): Omit<CacheCopy, 'from' | 'build'> => {
+  const {id, host, state, why} = copy
+  return {copy: id, state, why, host: names.get(host) ?? host, space: copySpace(core, copy)}
+}
