@@ -98,6 +98,7 @@ describe.skipIf(unprivileged())('a checkpoint', () => {
     builder.want({checkpoint: generation})
     expect(await builder.buildOnce(...steps)).toMatchObject({state: 'succeeded'})
     await checkpointOf(builder, 'verified')
+    await rig.fleet.until('no clone left', ({copies}) => copies.length === 1 || undefined)
   })
 })
 

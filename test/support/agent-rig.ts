@@ -1,6 +1,7 @@
 import {randomUUID} from 'node:crypto'
 import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {setTimeout as sleep} from 'node:timers/promises'
 import {Agent, type AgentDeps} from '@hearth/agent/agent'
 import {type HostOptions, type OpenHost, openHost} from '@hearth/agent/real-host'
 import {protocolVersion} from '@hearth/proto/agent-message'
@@ -140,6 +141,7 @@ const rigIn = async (directory: TestDirectory, options: AgentRigOptions): Promis
     close: async () => {
       try {
         await endAll(fleet)
+        await untilNothingRuns(host)
         stop.abort()
         await ended
         await host.release(AbortSignal.timeout(60_000))
@@ -152,6 +154,12 @@ const rigIn = async (directory: TestDirectory, options: AgentRigOptions): Promis
       }
     },
   }
+}
+
+/** Also what no fleet knows of: a daemon that verified a checkpoint is put away a little later. */
+const untilNothingRuns = async ({runtime}: OpenHost): Promise<void> => {
+  for (const deadline = performance.now() + 30_000; performance.now() < deadline; await sleep(50))
+    if ((await runtime.list(new Set(), AbortSignal.timeout(30_000))).length === 0) return
 }
 
 /** Every builder ends, and is forgotten once it is released. */
