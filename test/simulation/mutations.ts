@@ -5,7 +5,6 @@ export type Edit = {readonly file: string; readonly from: string; readonly to: s
 const edit = (file: string, from: string, to: string): Edit => ({file, from, to})
 const plan = 'agent/src/reconcile/plan.ts'
 const executor = 'agent/src/builder/executor.ts'
-const checkpoint = 'agent/src/builder/checkpoint.ts'
 const exit = 'agent/src/builder/exit.ts'
 const lease = 'agent/src/builder/lease.ts'
 const place = 'fleet/src/scheduler/place.ts'
@@ -84,17 +83,6 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'orphans are left alone',
     edits: [edit(plan, '    ...orphans(input, verification),\n', '')],
-  },
-  {
-    name: 'a checkpoint is made under a build',
-    edits: [
-      edit(
-        plan,
-        "if (lease.ended) return {type: 'closeLease'}",
-        "if (lease.ended) return {type: 'closeLease'}\n  const early = whenIdle(row, 9e9, input)\n  if (early?.type === 'checkpoint') return early",
-      ),
-      edit(checkpoint, 'if (active > 0 || (seen?.connections ?? 0) > 0)', 'if (active < 0 && seen)'),
-    ],
   },
   {
     name: 'a clone on which a checkpoint was verified stays',
