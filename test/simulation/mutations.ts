@@ -210,10 +210,6 @@ export const mutations: readonly Mutation[] = [
     edits: [edit(promotion, "if (pinned) return 'the cache is pinned'", '')],
   },
   {
-    name: 'a build from before a rollback becomes the head',
-    edits: [edit('fleet/src/volumes/head/move.ts', 'line: volume.line + 1', 'line: volume.line')],
-  },
-  {
     name: 'an untrusted token makes trusted builds',
     edits: [edit('fleet/src/builds/create.ts', "by.trust === 'untrusted' ?", 'false ?')],
   },
