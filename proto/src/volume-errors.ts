@@ -4,6 +4,10 @@
 export class VolumeBusyError extends Error {
   override readonly name = 'VolumeBusyError'
 }
+/** Nobody has the copy open, but a client that died left its lock: it has to be fenced first. */
+export class StaleLockError extends Error {
+  override readonly name = 'StaleLockError'
+}
 /** The generation that a copy is to be cloned from is not there. */
 export class GenerationMissingError extends Error {
   override readonly name = 'GenerationMissingError'

@@ -1,4 +1,5 @@
 import {randomUUID} from 'node:crypto'
+import {setTimeout as sleep} from 'node:timers/promises'
 import type {BuilderId, CopyId, Epoch, GenerationId} from '@hearth/proto/ids'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {unprivileged} from '../support/privileged.ts'
@@ -149,6 +150,30 @@ describe.skipIf(unprivileged())('the store on a real Ceph', () => {
     }
     const clone = await rig.newCopy(await rig.newGeneration(copy))
     await rig.store.credentials(clone, claim, signal)
+  })
+
+  const addressOf = async (copy: CopyId): Promise<string> =>
+    /watcher=(\S+)/.exec(await rig.ceph.rbd('status', `${rig.ceph.pool}/${copy}/${copy}`))?.[1] ?? ''
+
+  test('what a dead client left locked is said to be, to whoever wants to seal, attach or delete it; fenced, it is sealed', async () => {
+    const copy = await rig.newCopy()
+    const generation = 'g-locked' as GenerationId
+    rig.origins.set(generation, copy)
+    const client = await rig.writer(copy)
+    client.signal('SIGKILL')
+    await client.ended
+    const busy = {name: 'VolumeBusyError'}
+    await expect(rig.store.seal(copy, generation, signal)).rejects.toMatchObject(busy)
+    await expect(rig.store.deleteCopy(copy, signal)).rejects.toMatchObject(busy)
+    await rig.ceph.ceph('osd', 'blocklist', 'add', await addressOf(copy), '315360000') // else it is taken for alive for half a minute
+    while (await addressOf(copy)) await sleep(100)
+    const later = {epoch: 2 as Epoch, builder: 'n-2' as BuilderId}
+    await expect(rig.store.credentials(copy, later, signal)).rejects.toMatchObject(busy)
+    await expect(rig.store.seal(copy, generation, signal)).rejects.toMatchObject({name: 'StaleLockError'})
+    await rig.fence.fence(copy, signal)
+    await rig.store.seal(copy, generation, signal)
+    await rig.store.deleteGeneration(generation, signal)
+    await rig.store.deleteCopy(copy, signal)
   })
 
   test('what was deleted behind our back is said to be missing, or is success', async () => {

@@ -1,12 +1,12 @@
 import {randomUUID} from 'node:crypto'
-import {open, readdir, readFile, writeFile} from 'node:fs/promises'
+import {open, readdir, writeFile} from 'node:fs/promises'
 import {closePool, openPool} from '@hearth/agent/host/pool'
 import {run} from '@hearth/agent/host/run'
 import {createLocalVolumes} from '@hearth/agent/volume/local'
 import type {CopyId} from '@hearth/proto/ids'
-import {mountInNamespace} from '../support/mount-namespace.ts'
 import {silentLog} from '../support/silent-log.ts'
 import {makeTestDirectory} from '../support/test-directory.ts'
+import {mountReally} from './real-mount.ts'
 import type {VolumesRig} from './volumes-rig.ts'
 
 const signal = new AbortController().signal
@@ -22,23 +22,7 @@ export const makeLocalVolumesRig = async (): Promise<VolumesRig> => {
   return {
     open: openVolumes,
     newCopyId: () => randomUUID() as CopyId,
-    mount: async (device) => {
-      const namespace = await mountInNamespace(device, directory)
-      return {
-        holder: String(namespace.pid),
-        write: async (name, text) => await writeFile(`${namespace.root}/${name}`, text),
-        read: async (name) => await readOrNull(`${namespace.root}/${name}`),
-        whileFrozen: async (act) => {
-          await namespace.run('fsfreeze', '--freeze')
-          try {
-            return await act()
-          } finally {
-            await namespace.run('fsfreeze', '--unfreeze')
-          }
-        },
-        unmount: async () => await namespace.unmount(),
-      }
-    },
+    mount: async (device) => await mountReally(device, directory),
     spoil: async (copy, how) => {
       if (how === 'half-made') await run(['mkfs.xfs', '-q', '-m', `uuid=${copy}`, imageOf(copy)], signal)
       // Byte 126 of the superblock is `sb_inprogress`, which mkfs.xfs clears as its last act.
@@ -64,13 +48,4 @@ const writeAt = async (path: string, position: number, bytes: Buffer): Promise<v
   const handle = await open(path, 'r+')
   await handle.write(bytes, 0, bytes.length, position)
   await handle.close()
-}
-
-const readOrNull = async (path: string): Promise<string | null> => {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
-    throw error
-  }
 }

@@ -1,5 +1,6 @@
 import {mkdtemp, readdir, readFile, realpath, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
+import {basename} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {signalProcess} from '@hearth/agent/host/cgroup'
 import {deviceHolders} from '@hearth/agent/host/device-holders'
@@ -101,7 +102,11 @@ const isBelow = (path: string, directory: string): boolean => path.startsWith(`$
 const programsOf = async (path: string): Promise<readonly number[]> => {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
   const found = await Promise.all(
-    pids.map(async (pid) => (await readProcess(pid, 'environ')).split('\0').some((each) => isMark(each, path))),
+    pids.map(
+      async (pid) =>
+        (await readProcess(pid, 'environ')).split('\0').some((each) => isMark(each, path)) ||
+        isServerBelow((await readProcess(pid, 'cmdline')).split('\0'), path),
+    ),
   )
   return pids.filter((_, index) => found[index])
 }
@@ -110,11 +115,15 @@ const programsOf = async (path: string): Promise<readonly number[]> => {
 export const isMark = (variableAndValue: string, path: string): boolean =>
   variableAndValue === `${variable}=${path}` || variableAndValue.startsWith(`HEARTH_DIRECTORY=${path}/`)
 
+/** Of an image in Ceph, started by the agent's code in the test's own process. */
+const isServerBelow = ([program = '', ...args]: readonly string[], path: string): boolean =>
+  basename(program) === 'rbd-fuse' && args.some((each) => isBelow(each, path))
+
 /** Field 22 of /proc/PID/stat: with the pid it names a process for good. Null if there is none. */
 export const startTicks = async (pid: number): Promise<string | null> =>
   (await readProcess(pid, 'stat')).split(') ').at(-1)?.split(' ')[19] ?? null
 
-const readProcess = async (pid: number, file: 'environ' | 'stat'): Promise<string> => {
+const readProcess = async (pid: number, file: 'cmdline' | 'environ' | 'stat'): Promise<string> => {
   try {
     return await readFile(`/proc/${pid}/${file}`, 'utf8')
   } catch {

@@ -4,13 +4,14 @@ import {
   EpochFencedError,
   FenceUnconfirmedError,
   GenerationMissingError,
+  StaleLockError,
   StorageUnreachableError,
   VolumeBusyError,
 } from '@hearth/proto/volume-errors'
 import type {Claim, SharedStorage} from './shared-storage.ts'
 
 /** Who has a copy open: writes go on until its address is shut out. A dead one holds its lock until then. */
-export type FakeClient = {readonly address: string; readonly copy: CopyId; isShutOut: boolean}
+export type FakeClient = {readonly address: string; readonly copy: CopyId; isShutOut: boolean; isDead?: boolean}
 type FakeCopy<Content> = {content: Content; claim: Claim | null; hasKey: boolean}
 /** What happened in the storage. */
 export type FakeStorageEvent =
@@ -86,7 +87,7 @@ export class FakeSharedStorage<Content> implements SharedStorage {
       this.#requireUp()
       const {content} = this.#find(copy)
       if (this.generations.has(generation)) return
-      this.#requireClosed(copy)
+      this.#requireClosed(copy, StaleLockError)
       this.generations.set(generation, this.#contents.clone(content))
       this.#note({type: 'sealed', copy, generation})
     },
@@ -142,8 +143,9 @@ export class FakeSharedStorage<Content> implements SharedStorage {
     return found
   }
 
-  #requireClosed(copy: CopyId) {
+  #requireClosed(copy: CopyId, IfDead: typeof VolumeBusyError | typeof StaleLockError = VolumeBusyError) {
     const open = [...this.clients.values()].find((each) => each.copy === copy && !each.isShutOut)
+    if (open?.isDead) throw new IfDead(`${open.address} died with the lock of copy ${copy}`)
     if (open) throw new VolumeBusyError(`copy ${copy} is attached by ${open.address}`)
   }
 

@@ -152,6 +152,17 @@ test('a copy that is open somewhere after a clean release is not sealed: it is g
   expect(storage.shutOut).toContain('10.0.0.9:0/1')
 })
 
+test('a copy whose client died with its lock, but which was released cleanly, is sealed once that client is shut out', async () => {
+  await start()
+  const first = await world.build('web')
+  const copy = copyOf(first)
+  hostOf(first).end(first.id)
+  storage.clients.set('10.0.0.9:0/1', {address: '10.0.0.9:0/1', copy, isShutOut: false, isDead: true})
+  await world.advance(700_000)
+  expect(cacheOf(await world.show(first.id))).toMatchObject({sealed: 1})
+  expect(world.events).toContainEqual({type: 'copyFenced', copy, addresses: ['10.0.0.9:0/1']})
+})
+
 test('a generation that is gone from the storage is not the head for ever: the next build is told, and starts before it', async () => {
   await start()
   const first = await builds()

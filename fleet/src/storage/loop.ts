@@ -3,11 +3,12 @@ import type {CopyId, GenerationId} from '@hearth/proto/ids'
 import {
   CopyMissingError,
   GenerationMissingError,
+  StaleLockError,
   VolumeBusyError,
   VolumeContentError,
 } from '@hearth/proto/volume-errors'
 import {act} from '../act.ts'
-import type {Change, Core} from '../change.ts'
+import type {Core} from '../change.ts'
 import {Alarm} from '../scheduler/alarm.ts'
 import type {Tx} from '../store/store.ts'
 import {isShared} from '../volumes/driver.ts'
@@ -151,19 +152,26 @@ const perform = async (
   }
 }
 
-/** A copy that can't be sealed is given up: the next build starts from the generation before. */
+/**
+ * Its host has released the copy, so who died with its lock had nothing more to write, and is shut out. A copy that someone has open
+ * nevertheless, or that can't be sealed, is given up: the next build starts from the generation before.
+ */
 const seal = async (
   {builder, copy, generation}: Extract<StorageAct, {type: 'seal'}>,
   attempt: number,
   core: Core,
-  {store}: Storage,
+  {store, fence: shutOut}: Storage,
   signal: AbortSignal,
 ): Promise<void> => {
   const began = core.clock.monotonic()
   let failure: string | null = null
   try {
     await store.revoke(copy, signal)
-    await store.seal(copy, generation, signal)
+    await store.seal(copy, generation, signal).catch(async (error: unknown) => {
+      if (!(error instanceof StaleLockError)) throw error
+      await noteFenced(copy, await shutOut.fence(copy, signal), core)
+      await store.seal(copy, generation, signal)
+    })
   } catch (error) {
     if (!isFinal(error, attempt)) throw error
     failure = `it could not be sealed: ${error.message}`
@@ -190,23 +198,22 @@ const fence = async (
   storage: Storage,
   signal: AbortSignal,
 ): Promise<void> => {
-  const addresses = await storage.fence.fence(id, signal)
+  await noteFenced(id, await storage.fence.fence(id, signal), core)
+}
+
+const noteFenced = async (id: CopyId, addresses: readonly string[], core: Core): Promise<void> =>
   await act(core, async (change) => {
     const copy = await change.tx.copies.get(id)
-    if (copy?.fence !== 'due') return
-    await change.putCopy({...copy, fence: 'confirmed'})
+    if (!copy) return
+    if (copy.fence === 'due') await change.putCopy({...copy, fence: 'confirmed'})
     const bootId = (await change.tx.hosts.get(copy.host))?.bootId ?? null
     for (const address of addresses)
       await change.tx.fences.put({id: address, copy: id, host: copy.host, bootId, at: change.at})
     change.event({type: 'copyFenced', copy: id, addresses})
-    await auditFence(change, `${copy.volume}/${id}`, addresses)
+    if (addresses.length === 0) return
+    const said = `shut out for years: ${addresses.join(', ')}`
+    await change.audit('fleet', 'fence copy', `${copy.volume}/${id}`, said)
   })
-}
-
-const auditFence = async (change: Change, object: string, addresses: readonly string[]) => {
-  if (addresses.length > 0)
-    await change.audit('fleet', 'fence copy', object, `shut out for years: ${addresses.join(', ')}`)
-}
 
 /** One that someone has open after all is fenced first. */
 const deleteCopy = async (

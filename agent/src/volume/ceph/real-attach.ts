@@ -60,9 +60,8 @@ export const attach = async (
   volumes: CephVolumes,
   signal: AbortSignal,
 ): Promise<AttachedCopy> => {
-  const {copy, epoch, filesystem, mayFormat} = request
-  const {root, run} = volumes
-  const place = placeOf(root, copy)
+  const {copy, epoch, mayFormat} = request
+  const place = placeOf(volumes.root, copy)
   const seen = (await readRecord(place))?.epoch ?? 0
   if (seen > epoch) throw new EpochFencedError(`copy ${copy} was attached under epoch ${seen}, newer than ${epoch}`)
   const mapper = await mapperOf(place, volumes)
@@ -73,16 +72,39 @@ export const attach = async (
     throw new VolumeBusyError(`copy ${copy} is in use as ${known}, not by a builder: unmount it there`)
   const credentials = await ask(request, signal)
   await writeFiles(place, {epoch, mapper: mapper.name}, credentials)
-  const device = known ?? (await map(place, credentials, mapper, volumes, signal))
+  if (known) return await finish(request, known, {mayFormat: false}, volumes, signal)
+  try {
+    const device = await map(place, credentials, mapper, volumes, signal)
+    return await finish(request, device, {mayFormat}, volumes, signal)
+  } catch (error) {
+    if (!signal.aborted) await undo(copy, volumes, signal)
+    throw error
+  }
+}
+
+/** One that is attached is never formatted: whoever attached it did that first, or died in between. */
+const finish = async (
+  {copy, filesystem, onFormat}: AttachRequest,
+  device: string,
+  {mayFormat}: {mayFormat: boolean},
+  volumes: CephVolumes,
+  signal: AbortSignal,
+): Promise<AttachedCopy> => {
   const content = await readContent(copy, device, volumes, signal)
-  // One that is attached is never formatted: whoever attached it did that first, or died in between.
-  if (content.kind === 'blank' && mayFormat && !known) {
-    request.onFormat()
-    await makeXfs(device, {reflink: false, uuid: filesystem, run, signal})
+  if (content.kind === 'blank' && mayFormat) {
+    onFormat()
+    await makeXfs(device, {reflink: false, uuid: filesystem, run: volumes.run, signal})
     requireFilesystem(copy, filesystem, await readContent(copy, device, volumes, signal))
   } else requireFilesystem(copy, filesystem, content)
   const isLarger = content.kind === 'xfs' && content.imageBytes - content.superblock.sizeBytes >= leastGrowthBytes
   return {copy, device, ...(isLarger && {isLarger})}
+}
+
+/** What can't be undone now is still listed, and detached by whoever wants it away. */
+const undo = async (copy: CopyId, volumes: CephVolumes, signal: AbortSignal): Promise<void> => {
+  await detach(copy, volumes, signal).catch((err: unknown) =>
+    volumes.log.warn({err, copy}, 'a copy that could not be attached can not be put away'),
+  )
 }
 
 const map = async (

@@ -7,6 +7,8 @@ import type {CephVolumes} from './real-attach.ts'
 
 const [notPermitted, missing, denied, timedOut] = [1, 2, 13, 110]
 const lookMs = 20_000
+/** Whoever failed has waited already. */
+const connectSeconds = 5
 
 /** The error to throw for an image that can't be mapped: asks for its facts with the same key, whose exit code says more than any text. */
 export const explainMap = async (
@@ -17,7 +19,17 @@ export const explainMap = async (
   signal: AbortSignal,
 ): Promise<Error> => {
   const what = `copy ${place.copy} can't be attached`
-  const look = ['rbd', '--conf', place.configuration, '--id', user, '--keyring', place.keyring] as const
+  const look = [
+    'rbd',
+    '--conf',
+    place.configuration,
+    '--id',
+    user,
+    '--keyring',
+    place.keyring,
+    '--client_mount_timeout',
+    String(connectSeconds),
+  ] as const
   const codeOf = async (...command: readonly string[]): Promise<number | null> =>
     await run([...look, ...command], AbortSignal.any([signal, AbortSignal.timeout(lookMs)])).then(
       () => 0,

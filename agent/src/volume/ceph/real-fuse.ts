@@ -18,7 +18,11 @@ import {type MapDeps, type Mapper, mountOf, outputOf, type Place} from './mapper
 const fileOf = (place: Place): string => `${mountOf(place)}/${place.copy}`
 
 const startMs = 30_000
-/** For a server that was told to end, and for the kernel to end one that was killed. */
+/** For a server to end by itself: it does not while another mount namespace, made meanwhile, has a copy of its mount. */
+const ownEndMs = 250
+/** For one that was told to end. */
+const termMs = 2_000
+/** For an unmount, and for the kernel to end a server that was killed. */
 const endMs = 5_000
 
 export const fuse: Mapper = {
@@ -99,30 +103,38 @@ const untilServed = async (place: Place, {run}: MapDeps, signal: AbortSignal): P
 const isMounted = async (place: Place): Promise<boolean> =>
   (await readMounts('self')).some(({mountPoint}) => mountPoint === mountOf(place))
 
-/** A server that can't let go any more is killed: the volume was left by its builder, and is proven to be free. */
+/**
+ * A server gives the image's lock back when it is told to end. One that can't any more is killed: the volume was left by its builder, and
+ * is proven to be free.
+ */
 const stopServing = async (place: Place, {run}: MapDeps, signal: AbortSignal): Promise<void> => {
   const within = () => AbortSignal.any([signal, AbortSignal.timeout(endMs)])
   const unmount = async (...options: readonly string[]) =>
     await run(['umount', ...options, mountOf(place)], within()).catch(() => signal.throwIfAborted())
   if ((await serversOf(place)).length > 0 && (await isMounted(place))) await unmount()
-  if (!(await haveEnded(place, signal))) {
-    for (const pid of await serversOf(place)) kill(pid)
-    if (!(await haveEnded(place, signal)))
-      throw new Error(`rbd-fuse of copy ${place.copy} does not end, not even by SIGKILL`)
+  let ended = await haveEnded(place, ownEndMs, signal)
+  for (const [by, withinMs] of [
+    ['SIGTERM', termMs],
+    ['SIGKILL', endMs],
+  ] as const) {
+    if (ended) break
+    for (const pid of await serversOf(place)) kill(pid, by)
+    ended = await haveEnded(place, withinMs, signal)
   }
+  if (!ended) throw new Error(`rbd-fuse of copy ${place.copy} does not end, not even by SIGKILL`)
   if (await isMounted(place)) await unmount('--lazy')
 }
 
-const kill = (pid: number): void => {
+const kill = (pid: number, by: NodeJS.Signals): void => {
   try {
-    process.kill(pid, 'SIGKILL')
+    process.kill(pid, by)
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error // it has just ended
   }
 }
 
-const haveEnded = async (place: Place, signal: AbortSignal): Promise<boolean> => {
-  const deadline = performance.now() + endMs
+const haveEnded = async (place: Place, withinMs: number, signal: AbortSignal): Promise<boolean> => {
+  const deadline = performance.now() + withinMs
   while ((await serversOf(place)).length > 0) {
     if (performance.now() > deadline) return false
     await sleep(10, undefined, {signal})

@@ -1,5 +1,6 @@
 import {CommandError, ProgramStuckError} from '@hearth/proto/run'
-import type {Asked} from './asked.ts'
+import {VolumeBusyError} from '@hearth/proto/volume-errors'
+import {type Asked, errno} from './asked.ts'
 import {deadline} from './deadline.ts'
 import {explain} from './explain.ts'
 import {type CephDeps, type CephKey, defaultPatience} from './settings.ts'
@@ -47,5 +48,15 @@ export const unless = async <Result>(codes: readonly number[], command: Promise<
   } catch (error) {
     if (error instanceof CommandError && error.exitCode !== null && codes.includes(error.exitCode)) return null
     throw error
+  }
+}
+
+/** librbd could not get the image's lock (EROFS): a client has it and does not give it, or died with it. Asked with that code expected. */
+export const unlessLocked = async <Result>(what: string, command: Promise<Result>): Promise<Result> => {
+  try {
+    return await command
+  } catch (cause) {
+    if (!(cause instanceof CommandError && cause.exitCode === errno.readOnly)) throw cause
+    throw new VolumeBusyError(`${what}: a client holds its lock. Detach it, or have it fenced if it is gone`, {cause})
   }
 }

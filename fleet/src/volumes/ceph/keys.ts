@@ -3,7 +3,7 @@ import type {CopyId} from '@hearth/proto/ids'
 import {CopyMissingError, EpochFencedError} from '@hearth/proto/volume-errors'
 import type {Claim} from '../../storage/shared-storage.ts'
 import {errno} from './asked.ts'
-import {type Cluster, unless} from './cluster.ts'
+import {type Cluster, unless, unlessLocked} from './cluster.ts'
 import {claimKey, imageOf, type Looks} from './image.ts'
 import type {CephSettings} from './settings.ts'
 
@@ -69,12 +69,9 @@ const refuseLate = (copy: CopyId, claim: Claim, last: Claim | null): void => {
 }
 
 const stake = async (copy: CopyId, {epoch, builder}: Claim, {cluster, settings}: Deps, signal: AbortSignal) => {
-  const asked = {what: `copy ${copy} can't be claimed for builder ${builder}`}
-  await cluster.rbd(
-    ['image-meta', 'set', imageOf(copy, settings), claimKey, `${copy} ${epoch} ${builder}`],
-    asked,
-    signal,
-  )
+  const what = `copy ${copy} can't be claimed for builder ${builder}`
+  const command = ['image-meta', 'set', imageOf(copy, settings), claimKey, `${copy} ${epoch} ${builder}`]
+  await unlessLocked(what, cluster.rbd(command, {what, expected: [errno.readOnly]}, signal))
 }
 
 /** Null if there is one already, with other caps. */

@@ -2,6 +2,7 @@ import type {CopyId} from '@hearth/proto/ids'
 import {CommandError} from '@hearth/proto/run'
 import {VolumeBusyError, VolumeContentError} from '@hearth/proto/volume-errors'
 import {errno} from './asked.ts'
+import {removeParts} from './checkpoint.ts'
 import {unless} from './cluster.ts'
 import {imageOf} from './image.ts'
 import {revoke} from './keys.ts'
@@ -14,6 +15,7 @@ import type {World} from './store.ts'
 export const collect = async (copy: CopyId, world: World, signal: AbortSignal): Promise<void> => {
   const {cluster, looks} = world
   await revoke(copy, {cluster}, signal)
+  await removeParts(copy, world, signal)
   const snapshots = await looks.snapshots(copy, signal)
   if (snapshots?.length) return
   await removeImage(copy, world, signal)

@@ -1,3 +1,4 @@
+import {abortable} from '@hearth/proto/abortable'
 import type {CephCredentials} from '@hearth/proto/ceph-credentials'
 import type {DesiredCopy} from '@hearth/proto/desired'
 import type {CopyId, GenerationId} from '@hearth/proto/ids'
@@ -6,14 +7,16 @@ import {CommandError} from '@hearth/proto/run'
 import {
   CopyMissingError,
   GenerationMissingError,
+  StaleLockError,
   StorageUnreachableError,
   VolumeBusyError,
   VolumeContentError,
 } from '@hearth/proto/volume-errors'
-import type {VolumeStore} from '@hearth/proto/volume-store'
+import type {CheckpointStore, VolumeStore} from '@hearth/proto/volume-store'
 import type {Claim} from '../../storage/shared-storage.ts'
 import {errno} from './asked.ts'
-import {type Cluster, openCluster, unless} from './cluster.ts'
+import {checkpoint, removeParts} from './checkpoint.ts'
+import {type Cluster, openCluster, unless, unlessLocked} from './cluster.ts'
 import {createLooks, deletedKey, features, imageOf, type Looks, snapshotOf, wholeKey} from './image.ts'
 import {credentials, revoke} from './keys.ts'
 import {collect, removeHalfMade} from './remove.ts'
@@ -32,21 +35,22 @@ export type CephStoreDeps = CephDeps & {
   readonly originOf: (generation: GenerationId) => Promise<CopyId | null>
 }
 
-export type CephStore = VolumeStore & {
-  /** See keys.ts. */
-  credentials(copy: CopyId, claim: Claim, signal: AbortSignal): Promise<CephCredentials>
-  /** See keys.ts. Call it when a copy was released. */
-  revoke(copy: CopyId, signal: AbortSignal): Promise<void>
-  /** Removes what interrupted acts and deleted generations left. */
-  sweep(signal: AbortSignal): Promise<void>
-  /** See upkeep.ts. */
-  flatten(copy: CopyId, signal: AbortSignal): Promise<void>
-  sparsify(copy: CopyId, signal: AbortSignal): Promise<void>
-  grow(copy: CopyId, sizeBytes: number, signal: AbortSignal): Promise<void>
-  inspect(signal: AbortSignal): ReturnType<typeof inspect>
-  /** As `deleteGeneration`, of one that no record knows. */
-  deleteOrphan(orphan: {readonly copy: CopyId; readonly generation: GenerationId}, signal: AbortSignal): Promise<void>
-}
+export type CephStore = VolumeStore &
+  CheckpointStore & {
+    /** See keys.ts. */
+    credentials(copy: CopyId, claim: Claim, signal: AbortSignal): Promise<CephCredentials>
+    /** See keys.ts. Call it when a copy was released. */
+    revoke(copy: CopyId, signal: AbortSignal): Promise<void>
+    /** Removes what interrupted acts and deleted generations left. */
+    sweep(signal: AbortSignal): Promise<void>
+    /** See upkeep.ts. */
+    flatten(copy: CopyId, signal: AbortSignal): Promise<void>
+    sparsify(copy: CopyId, signal: AbortSignal): Promise<void>
+    grow(copy: CopyId, sizeBytes: number, signal: AbortSignal): Promise<void>
+    inspect(signal: AbortSignal): ReturnType<typeof inspect>
+    /** As `deleteGeneration`, of one that no record knows. */
+    deleteOrphan(orphan: {readonly copy: CopyId; readonly generation: GenerationId}, signal: AbortSignal): Promise<void>
+  }
 
 export type World = {
   readonly cluster: Cluster
@@ -66,6 +70,10 @@ export const createCephStore = (deps: CephStoreDeps): CephStore => {
     revoke: (copy, signal) => oneAtATime(copy, () => revoke(copy, world, signal), signal),
     create: (copy, signal) => oneAtATime(copy.copy, () => create(copy, world, signal), signal),
     seal: (copy, generation, signal) => oneAtATime(copy, () => seal(copy, generation, world, signal), signal),
+    checkpoint: (copy, generation, whileFrozen, signal) => {
+      const act = () => checkpoint(copy, generation, whileFrozen, world, signal)
+      return abortable(oneAtATime(copy, act, signal), signal)
+    },
     deleteCopy: (copy, signal) => oneAtATime(copy, () => deleteCopy(copy, world, signal), signal),
     deleteGeneration: async (generation, signal) => {
       const copy = await deps.originOf(generation)
@@ -134,7 +142,14 @@ const seal = async (copy: CopyId, generation: GenerationId, world: World, signal
     throw new VolumeContentError(`${what}: nothing was ever written to it`)
   const expected = [errno.exists, errno.readOnly]
   const command = ['snap', 'create', '--no-progress', snapshotOf(copy, generation, settings)]
-  await busyIf([errno.readOnly], unless([errno.exists], cluster.rbd(command, {what, expected}, signal)), what)
+  try {
+    await unlessLocked(what, unless([errno.exists], cluster.rbd(command, {what, expected}, signal)))
+  } catch (error) {
+    const dead = error instanceof VolumeBusyError && (await looks.lockers(copy, signal))
+    if (dead && dead.length > 0 && (await looks.watchers(copy, signal))?.length === 0)
+      throw new StaleLockError(`${what}: ${addressesOf(dead)} died with its lock`, {cause: error})
+    throw error
+  }
 }
 
 const deleteGeneration = async (copy: CopyId, generation: GenerationId, world: World, signal: AbortSignal) => {
@@ -142,11 +157,7 @@ const deleteGeneration = async (copy: CopyId, generation: GenerationId, world: W
   const what = `generation ${generation} of copy ${copy} can't be deleted`
   const expected = [errno.missing, errno.readOnly]
   const command = ['snap', 'rm', '--no-progress', snapshotOf(copy, generation, settings)]
-  await busyIf(
-    [errno.readOnly],
-    unless([errno.missing], cluster.rbd(command, {what, expected, long: true}, signal)),
-    what,
-  )
+  await unlessLocked(what, unless([errno.missing], cluster.rbd(command, {what, expected, long: true}, signal)))
   await sweepCopy(copy, world, signal)
 }
 
@@ -181,21 +192,12 @@ const sweep = async ({looks}: World, each: (copy: CopyId) => Promise<void>, sign
 /** Whatever of a copy should not be there. */
 const sweepCopy = async (copy: CopyId, world: World, signal: AbortSignal): Promise<void> => {
   const marks = await world.looks.marks(copy, signal)
-  if (marks?.foreign || (marks?.made && !marks.deleted)) return
+  if (marks?.foreign) return
+  if (marks?.made) await removeParts(copy, world, signal)
+  if (marks?.made && !marks.deleted) return
   if (marks?.deleted) await collect(copy, world, signal)
   else await removeHalfMade(copy, world, signal)
 }
 
 const addressesOf = (clients: readonly {readonly address: string}[]): string =>
   clients.map(({address}) => address).join(', ')
-
-/** librbd could not get the image's lock: a client has it and does not give it, or died with it. */
-const busyIf = async (codes: readonly number[], command: Promise<unknown>, what: string): Promise<void> => {
-  if (
-    (await unless(
-      codes,
-      command.then(() => true),
-    )) === null
-  )
-    throw new VolumeBusyError(`${what}: a client holds its lock. Detach it, or have it fenced if it is gone`)
-}

@@ -1,7 +1,8 @@
 import type {CopyId, GenerationId} from '@hearth/proto/ids'
 import {VolumeBusyError} from '@hearth/proto/volume-errors'
 import {errno} from './asked.ts'
-import {unless} from './cluster.ts'
+import {isPart} from './checkpoint.ts'
+import {unless, unlessLocked} from './cluster.ts'
 import {imageOf} from './image.ts'
 import {ancestorsOf} from './keys.ts'
 import type {FoundCopy} from './orphans-decide.ts'
@@ -40,19 +41,8 @@ const write = async (
   {cluster}: World,
   signal: AbortSignal,
 ): Promise<void> => {
-  const expected = [errno.invalid, errno.readOnly]
-  if ((await unless([errno.readOnly], runUnlessDone(command, what, expected, cluster, signal))) === null)
-    throw new VolumeBusyError(`${what}: a client holds its lock. Detach it, or have it fenced if it is gone`)
-}
-const runUnlessDone = async (
-  command: readonly string[],
-  what: string,
-  expected: readonly number[],
-  cluster: World['cluster'],
-  signal: AbortSignal,
-): Promise<true> => {
-  await unless([errno.invalid], cluster.rbd(command, {what, expected, long: true}, signal))
-  return true
+  const asked = {what, expected: [errno.invalid, errno.readOnly], long: true}
+  await unlessLocked(what, unless([errno.invalid], cluster.rbd(command, asked, signal)))
 }
 
 const requireUnused = async (copy: CopyId, what: string, {looks}: World, signal: AbortSignal): Promise<void> => {
@@ -73,7 +63,7 @@ export const inspect = async (
     const snapshots = marks && (await looks.snapshots(copy, signal))
     if (!marks || !snapshots) continue // half-made, or just gone
     const generations = snapshots
-      .filter(({namespace}) => namespace.type === 'user')
+      .filter(({name, namespace}) => namespace.type === 'user' && !isPart(name))
       .map(({name}) => name as GenerationId)
     found.push({copy, ...marks, generations, ancestors: await ancestorsOf(copy, world, signal)})
   }

@@ -1,5 +1,6 @@
 import type {CopyId} from '@hearth/proto/ids'
 import type {ObservedCopy, ObservedGeneration} from '@hearth/proto/observed'
+import {isPart} from './checkpoint.ts'
 import type {World} from './store.ts'
 
 type Usage = {copies: readonly ObservedCopy[]; generations: readonly ObservedGeneration[]}
@@ -26,6 +27,8 @@ const usageOf = async (copy: CopyId, {looks}: World, signal: AbortSignal): Promi
   if (!marks?.made || !used) return {copies: [], generations: []}
   return {
     copies: marks.deleted ? [] : [{copy, usedBytes: used.copyBytes, fault: null}],
-    generations: [...used.generationBytes].map(([generation, usedBytes]) => ({generation, usedBytes})),
+    generations: [...used.generationBytes].flatMap(([generation, usedBytes]) =>
+      isPart(generation) ? [] : [{generation, usedBytes}],
+    ),
   }
 }
