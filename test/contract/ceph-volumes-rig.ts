@@ -33,8 +33,8 @@ export const makeCephVolumesRig = async (fleet: FleetRig): Promise<VolumesRig> =
       list: async (inner) => await (await host).list(inner),
       attach: async (request, inner) => await (await host).attach(request, inner),
       detach: async (copy, inner) => await (await host).detach(copy, inner),
-      usage: store.usage,
-      create: store.create,
+      usage: async (inner) => await store.usage(inner),
+      create: async (copy, inner) => await store.create(copy, inner),
       seal: async (copy, generation, inner) => {
         fleet.origins.set(generation, copy)
         await store.seal(copy, generation, inner)
@@ -43,8 +43,8 @@ export const makeCephVolumesRig = async (fleet: FleetRig): Promise<VolumesRig> =
         fleet.origins.set(generation, copy)
         await store.checkpoint(copy, generation, whileFrozen, inner)
       },
-      deleteCopy: store.deleteCopy,
-      deleteGeneration: store.deleteGeneration,
+      deleteCopy: async (copy, inner) => await store.deleteCopy(copy, inner),
+      deleteGeneration: async (generation, inner) => await store.deleteGeneration(generation, inner),
       sweep: async (inner) => {
         host = openHost()
         await host
