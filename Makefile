@@ -12,7 +12,7 @@ help:
 	@echo 'make demo     one real build on a detached and reattached cache, in a small table'
 	@echo 'make test     every test                          (ARGS="path -t name": some)'
 	@echo 'make simulate many lives of a simulated fleet     (SEEDS=10000; SEED=123 replays one and shows its log)'
-	@echo 'make soak     rounds of kill -9 and the next build  (ROUNDS=200; SEED=123 kills at the same moments)'
+	@echo 'make soak     rounds of kill -9 and the next build  (ROUNDS=200; DRIVER=ceph-rbd; SEED=123 kills at the same moments)'
 	@echo 'make check    format, lint, types, dead code      (make format: mends what it can)'
 	@echo 'make bench    the measurements                    (ONLY=regex: some)'
 	@echo 'make setup    what all of these need; they run it themselves'
@@ -55,7 +55,7 @@ simulate: setup-check
 .PHONY: soak
 soak: setup-test
 	@$(MAKE) bundle
-	@ROUNDS=$(or $(ROUNDS),200) SEED=$(SEED) node test/chaos/main.ts
+	@ROUNDS=$(or $(ROUNDS),200) SEED=$(SEED) DRIVER=$(DRIVER) node test/chaos/main.ts
 
 # Each check runs even if one before it failed (-k).
 .PHONY: check check-format check-types check-lint check-unused

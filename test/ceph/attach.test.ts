@@ -1,6 +1,6 @@
 import {randomUUID} from 'node:crypto'
 import {existsSync} from 'node:fs'
-import {mkdir, readdir, readFile} from 'node:fs/promises'
+import {mkdir, readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {listLoopDevices} from '@hearth/agent/host/loop'
 import {run} from '@hearth/agent/host/run'
@@ -13,6 +13,7 @@ import {unprivileged} from '../support/privileged.ts'
 import {silentLog} from '../support/silent-log.ts'
 import {makeTestDirectory, type TestDirectory} from '../support/test-directory.ts'
 import {type FleetRig, makeFleetRig, signal} from './fleet-rig.ts'
+import {findServers} from './hearth-rig.ts'
 
 // What every driver keeps to is in test/contract.
 describe.skipIf(unprivileged())('copies in a real Ceph, attached by rbd-fuse', () => {
@@ -70,19 +71,16 @@ describe.skipIf(unprivileged())('copies in a real Ceph, attached by rbd-fuse', (
   const read = async (device: string) =>
     await mounted(device, async (at) => (await readFile(join(at, 'said'), 'utf8')).trim())
   const serverOf = async (copy: CopyId): Promise<number> => {
-    for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-      const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
-      if (line.startsWith('rbd-fuse') && line.includes(`/${copy}/`)) return Number(pid)
-    }
-    throw new Error(`nothing serves ${copy}`)
+    const [pid] = await findServers(join(root(), copy))
+    return pid ?? expect.fail(`nothing serves ${copy}`)
   }
   const leftOf = async (copy: CopyId) => ({
     files: existsSync(join(root(), copy)),
     loops: listLoopDevices().filter(({file}) => file.includes(copy)).length,
-    served: await serverOf(copy).catch(() => null),
+    served: (await findServers(join(root(), copy))).length,
     mounts: (await readFile('/proc/self/mountinfo', 'utf8')).includes(copy),
   })
-  const nothing = {files: false, loops: 0, served: null, mounts: false}
+  const nothing = {files: false, loops: 0, served: 0, mounts: false}
 
   test('an agent that comes after finds what is attached, and leaves nothing when it detaches it', async () => {
     const copy = await newCopy()

@@ -1,4 +1,4 @@
-import {readdir, readFile} from 'node:fs/promises'
+import {readdir} from 'node:fs/promises'
 import {join} from 'node:path'
 import {run} from '@hearth/agent/host/run'
 import type {CacheDetail} from '@hearth/proto/api'
@@ -33,15 +33,6 @@ describe.skipIf(unprivileged())('a host that freezes in mid-build', () => {
     (JSON.parse(await both.ceph.rbd('snap', 'ls', image, '--format', 'json')) as readonly {name: string}[]).map(
       ({name}) => name,
     )
-  const serverPids = async (host: string): Promise<readonly number[]> => {
-    const found: number[] = []
-    for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-      const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
-      if (line.startsWith('rbd-fuse') && line.includes(both.stateDirOf(host))) found.push(Number(pid))
-    }
-    return found
-  }
-
   test('holds up no other build, is shut out, and nothing that it writes when it wakes is ever read', async () => {
     const {hearth, ceph} = both
     expect((await hearth.run('projects', 'create', 'web')).code).toBe(0)
@@ -55,7 +46,7 @@ describe.skipIf(unprivileged())('a host that freezes in mid-build', () => {
     const before = (await copies()).map(({name}) => name)
     expect(before).toHaveLength(1)
 
-    const stopped = [both.agentOf(frozen).pid, ...(await serverPids(frozen))]
+    const stopped = [both.agentOf(frozen).pid, ...(await both.serversOf(frozen))]
     expect(stopped).toHaveLength(2)
     for (const pid of stopped) process.kill(pid, 'SIGSTOP')
     const second = build(await makeContext(directory, 'second', ['RUN echo base >/out', 'RUN echo second >/out2']))

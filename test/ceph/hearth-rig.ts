@@ -1,4 +1,4 @@
-import {mkdir, readFile, writeFile} from 'node:fs/promises'
+import {mkdir, readdir, readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {AuditEntry, CreatedToken} from '@hearth/proto/api'
 import {type Hearth, hearthIn} from '../support/hearth.ts'
@@ -19,7 +19,10 @@ export type CephHearth = {
   killAgent(host: string): Promise<void>
   killFleet(): Promise<void>
   startFleet(): Promise<void>
-  stop(): Promise<void>
+  /** The servers of the images that a host has attached. */
+  serversOf(host: string): Promise<readonly number[]>
+  /** `said`: by all agents that there ever were. */
+  stop(): Promise<{readonly said: string}>
 }
 
 export const startCephHearth = async (
@@ -48,6 +51,7 @@ export const startCephHearth = async (
   const token = (await readFile(join(fleetDir, 'admin-token'), 'utf8')).trim()
   const hearth = programs.with({environment: {HEARTH_URL: url, HEARTH_TOKEN: token}})
   const agents = new Map<string, Started>()
+  const everyAgent: Started[] = []
   const stateDirOf = (host: string) => join(directory.path, host)
   const startAgent = async (host: string, ...more: readonly string[]) => {
     const number = hosts.indexOf(host)
@@ -56,6 +60,7 @@ export const startCephHearth = async (
     const place = ['--config', file, '--fleet', url, '--state-dir', stateDirOf(host), '--name', host]
     const agent = programs.program('agent/bin/hearth-agent', [...place, ...more])
     agents.set(host, agent)
+    everyAgent.push(agent)
     await agent.said(/connected to the fleet/)
   }
   for (const host of hosts) {
@@ -82,11 +87,26 @@ export const startCephHearth = async (
     startFleet: async () => {
       ;({fleet, url} = await startFleetAt(new URL(url).host))
     },
+    serversOf: async (host) => await findServers(stateDirOf(host)),
     stop: async () => {
       for (const agent of agents.values()) await end(agent, 'SIGTERM')
       await end(fleet, 'SIGTERM')
+      const ended = await Promise.all(everyAgent.map(async (agent) => await agent.ended))
+      return {said: ended.map(({stdout, stderr}) => stdout + stderr).join('\n')}
     },
   }
+}
+
+/** Of images that are attached below this path. */
+export const findServers = async (path: string): Promise<readonly number[]> => {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+      return line.startsWith('rbd-fuse') && line.includes(`${path}/`) ? [Number(pid)] : []
+    }),
+  )
+  return found.flat()
 }
 
 const configFile = async (directory: TestDirectory, name: string, content: object): Promise<string> => {

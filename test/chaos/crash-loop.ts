@@ -1,20 +1,12 @@
-import {readFile} from 'node:fs/promises'
-import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {recordedBuilders} from '@hearth/agent/builder/real-record'
 import type {Cache} from '@hearth/proto/api'
 import {FakeRandom} from '@hearth/proto/fake-clock'
-import {signalDaemon} from '../support/builders.ts'
-import {bringUp, type Hearth, hearthIn, killUp, lastBuild, makeContext} from '../support/hearth.ts'
+import {type Hearth, lastBuild, makeContext} from '../support/hearth.ts'
 import type {Started} from '../support/program.ts'
 import {makeTestDirectory, type TestDirectory} from '../support/test-directory.ts'
-import {hearthTraces} from '../support/traces.ts'
+import {type Ground, type MakeGround, pick} from './ground.ts'
 
 // Rounds of: a build; kill -9 at a random moment of it, or after it; the next build, at once. All with the programs as they are.
-
-/** What is killed in a round. A driver with servers of its own (FUSE, say) adds those. */
-export type Victim = {readonly name: string; readonly kill: (at: Site) => Promise<void>}
-type Site = {readonly hearth: Hearth; readonly restart: () => Promise<void>}
 
 export type Round = {
   readonly round: number
@@ -35,30 +27,6 @@ export type Loop = {
   readonly downCode: number | null
 }
 
-const killDaemons = async ({hearth}: Site): Promise<void> => {
-  for (const builder of recordedBuilders(join(hearth.stateDir, 'run')))
-    await signalDaemon(builder, 'SIGKILL').catch(() => undefined) // it has not begun, or has ended
-}
-
-export const localVictims: readonly Victim[] = [
-  {name: 'buildkitd', kill: killDaemons},
-  {
-    name: 'hearth up',
-    kill: async ({hearth, restart}) => {
-      await killUp(hearth)
-      await restart()
-    },
-  },
-  {
-    name: 'both',
-    kill: async (at) => {
-      await killUp(at.hearth)
-      await killDaemons(at)
-      await at.restart()
-    },
-  },
-]
-
 const project = 'web'
 const steady = [
   'RUN echo one >/one',
@@ -72,32 +40,32 @@ const mostDelayMs = 2_000
 export type LoopOptions = {
   readonly rounds: number
   readonly seed: number
-  readonly victims: readonly Victim[]
+  readonly makeGround: MakeGround
   readonly onRound: (round: Round) => void
 }
 
 export const crashLoop = async (options: LoopOptions): Promise<Loop> => {
   const directory = await makeTestDirectory()
-  const hearth = hearthIn(directory)
   try {
-    return await loop(hearth, directory, options)
+    const random = new FakeRandom(options.seed)
+    const ground = await options.makeGround(directory, random)
+    const rounds = await loop(ground, directory, random, options).catch(async (error: unknown) => {
+      await ground.stop()
+      throw error
+    })
+    const {code, left} = await ground.stop()
+    return {rounds, left, downCode: code}
   } finally {
-    await hearth.run('down', '--force')
     await directory.remove()
   }
 }
 
-const loop = async (hearth: Hearth, directory: TestDirectory, options: LoopOptions): Promise<Loop> => {
-  const random = new FakeRandom(options.seed)
-  const pick = <Thing>(things: readonly Thing[]): Thing => things[Math.floor(random.number() * things.length)] as Thing
-  const flags = () => ['--warm-idle', pick(['0s', '2s', '10m'])]
-  await bringUp(hearth, ...flags())
-  const listen = new URL((await readFile(join(hearth.stateDir, 'url'), 'utf8')).trim()).host
-  let startedAt = 0
-  const restart = async () => {
-    startedAt = performance.now()
-    await bringUp(hearth, '--listen', listen, ...flags())
-  }
+const loop = async (
+  {hearth, victims}: Ground,
+  directory: TestDirectory,
+  random: FakeRandom,
+  options: LoopOptions,
+): Promise<readonly Round[]> => {
   const contextOf = async (round: number) =>
     await makeContext(directory, `round-${round}`, [...steady, `RUN echo ${round} >/round; sleep 0.3`])
   await succeed(hearth.start('build', await contextOf(0), '--project', project))
@@ -107,22 +75,15 @@ const loop = async (hearth: Hearth, directory: TestDirectory, options: LoopOptio
     const next = await contextOf(round)
     const afterMs = Math.round(random.number() * mostDelayMs)
     await sleep(afterMs)
-    const victim = pick(options.victims)
+    const victim = pick(victims, random)
     const before = await headOf(hearth)
-    startedAt = performance.now()
-    await victim.kill({hearth, restart})
-    rounds.push({
-      round,
-      victim: victim.name,
-      afterMs,
-      ...(await buildNext(hearth, next, {before, startedAt: () => startedAt})),
-    })
+    const killedAt = performance.now()
+    const startedAt = (await victim.kill()) ?? killedAt
+    rounds.push({round, victim: victim.name, afterMs, ...(await buildNext(hearth, next, {before, startedAt}))})
     await first.ended // whatever became of it, it ends
     options.onRound(rounds.at(-1) as Round)
   }
-  const traces = await hearthTraces(hearth.stateDir)
-  const {code: downCode} = await hearth.run('down')
-  return {rounds, left: await traces(), downCode}
+  return rounds
 }
 
 type Next = Pick<Round, 'startMs' | 'code' | 'generationsLost' | 'stepsLost' | 'said'>
@@ -130,11 +91,11 @@ type Next = Pick<Round, 'startMs' | 'code' | 'generationsLost' | 'stepsLost' | '
 const buildNext = async (
   hearth: Hearth,
   context: string,
-  {before, startedAt}: {readonly before: number | null; readonly startedAt: () => number},
+  {before, startedAt}: {readonly before: number | null; readonly startedAt: number},
 ): Promise<Next> => {
   const next = hearth.start('build', context, '--project', project)
-  const startMs = await next.said(/ · this host · /).then(
-    () => performance.now() - startedAt(),
+  const startMs = await next.said(/ · (this host|h1) · /).then(
+    () => performance.now() - startedAt,
     () => Infinity,
   )
   const {code, stderr} = await next.ended

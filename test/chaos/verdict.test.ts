@@ -17,7 +17,7 @@ test.each<[string, Loop]>([
   ['the next build began after Infinity s', loop({startMs: Infinity})],
   ['2 generations were lost', loop({generationsLost: 2})],
   ['1 steps were not in its cache', loop({stepsLost: 1})],
-  ['hearth down ended with 1', loop({}, {downCode: 1})],
+  ['hearth down (or drain) ended with 1', loop({}, {downCode: 1})],
   ['this is left', loop({}, {left: ['mount']})],
 ])('%s', (said, of) => {
   expect(faultsOf(of)).toEqual([expect.stringContaining(said)])

@@ -22,7 +22,7 @@ export const faultsOf = ({rounds, left, downCode}: Loop): readonly string[] => [
   ...rounds
     .filter(({stepsLost}) => stepsLost > 0)
     .map((each) => `round ${each.round}: ${each.stepsLost} steps were not in its cache\n${each.said}`),
-  ...(downCode === 0 ? [] : [`hearth down ended with ${downCode}`]),
+  ...(downCode === 0 ? [] : [`hearth down (or drain) ended with ${downCode}`]),
   ...(left.length === 0 ? [] : [`this is left:\n${left.join('\n')}`]),
 ]
 
