@@ -96,7 +96,10 @@ describe.skipIf(unprivileged())('copies in a real Ceph, attached by rbd-fuse', (
     const copy = await newCopy()
     const {device} = await volumes.attach(request(copy), signal)
     await write(device, 'kept')
+    const failures = async () => (await volumes.list(signal)).map(({failure}) => failure)
+    expect(await failures()).toEqual([undefined])
     process.kill(await serverOf(copy), 'SIGKILL')
+    await expect.poll(failures).toEqual([expect.stringContaining('rbd-fuse')])
     await volumes.detach(copy, signal)
     expect(await leftOf(copy)).toEqual(nothing)
     await rig.fence.fence(copy, signal) // its lock: nobody else can take it back

@@ -44,6 +44,13 @@ describe('leftClean', () => {
     ['was never started', {...row, startIntended: false, startDone: false}, undefined, true, 'it was never started'],
     ['could not be attached', {...row, startIntended: false, startDone: false, fault}, undefined, false, 'why'],
     ['did not start', {...row, startDone: false, fault}, {exit}, false, 'why'],
+    [
+      'ended in order after its volume had failed',
+      {...row, fault: {code: 'volume-failed', message: 'gone'}},
+      {exit},
+      false,
+      'gone',
+    ],
     ['left no word', row, {exit: null}, false, 'its builder ended without a last word'],
     ['left no trace', row, undefined, false, 'its builder ended without a last word'],
     ['left no word after a fault', {...row, fault}, undefined, false, 'why'],

@@ -3,6 +3,9 @@ import type {BuilderExit, SeenBuilder} from './runtime.ts'
 
 // How a builder left its volume. Pure.
 
+/** Code of the fault of a builder whose device lost what is behind it: what it wrote last is nowhere, however it ended. */
+export const volumeFailed = 'volume-failed'
+
 /** The last words of enter.sh, one line of JSON. Null for anything else: what proves nothing is not clean. */
 export const parseExit = (text: string): BuilderExit | null => {
   let words: unknown
@@ -32,6 +35,7 @@ export const leftClean = (
 ): {readonly clean: boolean; readonly reason: string} => {
   if (!row.startIntended && row.fault === null) return {clean: true, reason: 'it was never started'}
   if (!row.startDone && row.fault) return {clean: false, reason: row.fault.message}
+  if (row.fault?.code === volumeFailed) return {clean: false, reason: row.fault.message}
   const exit = seen?.exit
   if (!exit) return {clean: false, reason: row.fault?.message ?? 'its builder ended without a last word'}
   const missing = [

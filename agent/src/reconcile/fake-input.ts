@@ -119,6 +119,7 @@ export const anyInput: fc.Arbitrary<PlanInput> = fc
     idleMs: fc.constantFrom(0, 20_000, 70_000, 2_000_000),
     everConnected: fc.boolean(),
     suspects: fc.subarray(someBuilders, {maxLength: 1}),
+    failed: fc.nat(4).map((each) => each === 0),
     lacksRoom: fc.nat(3).map((each) => each === 0),
   })
   .map((world) => ({
@@ -132,6 +133,7 @@ export const anyInput: fc.Arbitrary<PlanInput> = fc
       }),
     ),
     attached: new Set(world.attached),
+    failed: new Map(world.failed ? world.attached.slice(0, 1).map((copy) => [copy, 'its server has ended']) : []),
     copies: new Set(world.present),
     generations: new Set(world.generations),
     desiredCopies: world.told.map(

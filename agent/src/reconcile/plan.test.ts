@@ -30,8 +30,15 @@ const hasReasonToEnd = (each: {row: JournalBuilder; world: PlanInput}) => {
   return desired.want === 'terminated' || fault !== null || leftClean !== null || unclaimed
 }
 const isSuspect = ({row, world}: {row: JournalBuilder; world: PlanInput}) => world.suspects.has(row.builder)
+const hasFailed = ({row, world}: {row: JournalBuilder; world: PlanInput}) =>
+  row.attachIntended && world.failed.has(row.desired.copy)
 const mayStart = (each: {row: JournalBuilder; world: PlanInput}) =>
-  !hasReasonToEnd(each) && !each.row.startIntended && each.row.listed && !runs(each) && !isHeld(each)
+  !hasReasonToEnd(each) &&
+  !hasFailed(each) &&
+  !each.row.startIntended &&
+  each.row.listed &&
+  !runs(each) &&
+  !isHeld(each)
 
 /** When each act is right: what it would lose, double or leave behind at any other time. */
 const isRight: {readonly [Type in BuilderAction['type']]: (each: Case<Type>) => boolean} = {
@@ -47,12 +54,12 @@ const isRight: {readonly [Type in BuilderAction['type']]: (each: Case<Type>) => 
     !(each.row.attachIntended && each.world.attached.has(each.row.desired.copy)) &&
     each.act.filesystem === copyOf(each)?.filesystem,
   start: (each) => mayStart(each) && each.row.attachIntended && each.world.attached.has(each.row.desired.copy),
-  adopt: (each) => !hasReasonToEnd(each) && runs(each) && !each.row.startDone,
+  adopt: (each) => !hasReasonToEnd(each) && !hasFailed(each) && runs(each) && !each.row.startDone,
   openLease: (each) => {
     const {startDone, listed, lease, desired, outcomes} = each.row
     const isOver = outcomes.some((outcome) => outcome.lease === desired.lease?.lease)
     const isAwaited = listed && !lease && desired.lease !== null && !isOver
-    return !hasReasonToEnd(each) && runs(each) && startDone && isAwaited && !isSuspect(each)
+    return !hasReasonToEnd(each) && runs(each) && startDone && isAwaited && !isSuspect(each) && !hasFailed(each)
   },
   endLease: (each) => {
     const {act, row, world} = each
@@ -74,7 +81,7 @@ const isRight: {readonly [Type in BuilderAction['type']]: (each: Case<Type>) => 
     const isAwaited = desired.lease !== null && !outcomes.some((outcome) => outcome.lease === desired.lease?.lease)
     const isWanted = tidyDue || (each.world.lacksRoom && !prunedForRoom)
     const isDue = listed && isWanted && lease === null && !isAwaited && idleMs(each) >= 1000
-    return !hasReasonToEnd(each) && runs(each) && startDone && isDue && !isSuspect(each)
+    return !hasReasonToEnd(each) && runs(each) && startDone && isDue && !isSuspect(each) && !hasFailed(each)
   },
   checkpoint: (each) => {
     const {startDone, listed, lease, desired, outcomes, tidyDue, checkpoint} = each.row
@@ -83,7 +90,7 @@ const isRight: {readonly [Type in BuilderAction['type']]: (each: Case<Type>) => 
     const isAnswered = ['made', 'verified', 'failed'].includes(checkpoint?.state ?? '')
     const isOpen =
       desired.checkpoint === each.act.generation && !(isAnswered && checkpoint?.generation === desired.checkpoint)
-    return !hasReasonToEnd(each) && runs(each) && startDone && isIdle && isOpen && !isSuspect(each)
+    return !hasReasonToEnd(each) && runs(each) && startDone && isIdle && isOpen && !isSuspect(each) && !hasFailed(each)
   },
   thaw: ({row}) => row.checkpoint?.state === 'freezing',
   fail: (each) => {
@@ -96,6 +103,7 @@ const isRight: {readonly [Type in BuilderAction['type']]: (each: Case<Type>) => 
       'generation-missing': !world.generations.has(copyOf(each)?.from ?? ('' as never)),
     }
     if (hasReasonToEnd(each)) return false
+    if (hasFailed(each)) return act.fault.code === 'volume-failed'
     if (runs(each)) return act.fault.code === 'disk-full' && row.listed && row.lease === null && isSuspect(each)
     return reasons[act.fault.code] === true
   },
@@ -178,7 +186,7 @@ describe('plan', () => {
           ...{tidyDue: false, prunedForRoom: true, checkpoint: null},
         }),
       )
-      const sound = {idle: new Map(), suspects: new Map()}
+      const sound = {idle: new Map(), suspects: new Map(), failed: new Map()}
       for (const connections of [1, null]) {
         const seen = new Map([...world.seen].map(([builder, each]) => [builder, {...each, connections}]))
         const acts = actsOf({...world, builders: forgotten, seen, ...sound})
@@ -291,6 +299,7 @@ const afterAct = (world: PlanInput, row: JournalBuilder, act: BuilderAction): Pl
       return {
         ...noted({detached: true}),
         attached: new Set([...world.attached].filter((copy) => copy !== desired.copy)),
+        failed: new Map([...world.failed].filter(([copy]) => copy !== desired.copy)),
       }
     case 'release':
       return noted({released: {clean: true, reason: '', generation: act.seal}})

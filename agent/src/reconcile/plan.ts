@@ -1,6 +1,7 @@
 import type {DesiredCopy, DesiredGeneration} from '@hearth/proto/desired'
 import type {BuilderId, CopyId, GenerationId} from '@hearth/proto/ids'
 import type {Fault} from '@hearth/proto/observed'
+import {volumeFailed} from '../builder/exit.ts'
 import type {SeenBuilder} from '../builder/runtime.ts'
 import {isCacheToBlame} from '../builder/start-decide.ts'
 import {leftClones, nextVerification, type Verification} from '../checkpoint/plan.ts'
@@ -15,6 +16,7 @@ import type {JournalBuilder} from '../store/journal.ts'
 // - A builder's copy is detached before it is called released.
 // - Whatever may be frozen is thawed before anything else is done with it.
 // - A checkpoint is made only of a builder that serves nobody, and gives way to whoever wants it.
+// - No build comes upon a builder whose volume has failed, and nothing that it wrote is sealed.
 // - No build comes upon a builder that ran on a full disk: it may hold steps whose files were lost.
 
 export type PlanPolicy = {
@@ -31,6 +33,8 @@ export type PlanInput = {
   readonly builders: readonly JournalBuilder[]
   readonly seen: ReadonlyMap<BuilderId, SeenBuilder>
   readonly attached: ReadonlySet<CopyId>
+  /** Of attached copies that can't be used any more, why. */
+  readonly failed: ReadonlyMap<CopyId, string>
   readonly copies: ReadonlySet<CopyId>
   readonly generations: ReadonlySet<GenerationId>
   readonly desiredCopies: readonly DesiredCopy[]
@@ -107,6 +111,10 @@ const isEnding = (row: JournalBuilder, {idle, policy}: PlanInput): boolean =>
   (!row.listed && (idle.get(row.builder)?.forMs ?? 0) >= policy.unclaimedAfterMs)
 
 const towardsReady = (row: JournalBuilder, seen: SeenBuilder | undefined, input: PlanInput): BuilderAction | null => {
+  const {copy} = row.desired
+  const failure = input.failed.get(copy)
+  if (failure && row.attachIntended)
+    return {type: 'fail', fault: {code: volumeFailed, message: `copy ${copy} has failed: ${failure}`}}
   if (seen?.running) return row.startDone ? nextForLease(row, seen, input) : {type: 'adopt'}
   if (row.startIntended) return {type: 'fail', fault: diedFault(row, seen)}
   if (!row.listed)
@@ -114,7 +122,7 @@ const towardsReady = (row: JournalBuilder, seen: SeenBuilder | undefined, input:
       type: 'fail',
       fault: {code: 'unclaimed', message: 'the fleet no longer lists this builder, which has not started'},
     }
-  if (holdersOf(row.desired.copy, input, row.builder).length > 0) return null
+  if (holdersOf(copy, input, row.builder).length > 0) return null
   return towardsStart(row, input)
 }
 

@@ -49,7 +49,10 @@ describe('observedMessage', () => {
   const anyObserved = anyInput.map(({builders, seen, attached}) => {
     const journal = {builders: () => builders, applied: null} as unknown as Journal
     const usage = {diskTotalBytes: 1, diskFreeBytes: 1, memoryAvailableBytes: 1, load: 0}
-    const nothing = {applied: null, copies: [], generations: [], everConnected: new Set<never>()}
+    const nothing = {
+      ...{applied: null, copies: [], generations: []},
+      ...{failed: new Map<never, never>(), everConnected: new Set<never>()},
+    }
     return {builders, seen, observed: observedMessage(journal, {builders: seen, attached, usage, ...nothing})}
   })
 
@@ -57,7 +60,13 @@ describe('observedMessage', () => {
     const told = {term: 2 as Term, revision: 9 as Revision}
     const journal = {builders: () => [], applied: told} as unknown as Journal
     const before = {term: 2 as Term, revision: 8 as Revision}
-    const nothing = {attached: new Set<never>(), copies: [], generations: [], everConnected: new Set<never>()}
+    const nothing = {
+      attached: new Set<never>(),
+      failed: new Map<never, never>(),
+      copies: [],
+      generations: [],
+      everConnected: new Set<never>(),
+    }
     const usage = {diskTotalBytes: 1, diskFreeBytes: 1, memoryAvailableBytes: 1, load: 0}
     const seen = {...nothing, builders: new Map(), usage, applied: before}
     expect(observedMessage(journal, seen)).toMatchObject(before)

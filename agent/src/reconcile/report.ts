@@ -18,6 +18,8 @@ export type Seen = {
   readonly applied: Journal['applied']
   readonly builders: ReadonlyMap<BuilderId, SeenBuilder>
   readonly attached: ReadonlySet<CopyId>
+  /** Of attached copies that can't be used any more, why. */
+  readonly failed: ReadonlyMap<CopyId, string>
   readonly copies: readonly ObservedCopy[]
   readonly generations: readonly ObservedGeneration[]
   readonly usage: HostUsage

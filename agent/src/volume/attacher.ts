@@ -1,8 +1,16 @@
 import type {VolumeDriver} from '@hearth/proto/common'
 import type {BuilderId, CopyId, Epoch} from '@hearth/proto/ids'
 
-/** `isLarger`: it has room that its file system does not use yet; known only from `attach`. */
-export type AttachedCopy = {readonly copy: CopyId; readonly device: string; readonly isLarger?: boolean}
+/**
+ * `isLarger`: it has room that its file system does not use yet; known only from `attach`. `failure`: why nothing can be written to it
+ * or read from it any more; known only from `list`.
+ */
+export type AttachedCopy = {
+  readonly copy: CopyId
+  readonly device: string
+  readonly isLarger?: boolean
+  readonly failure?: string
+}
 
 /** A newer epoch of this copy was granted: whoever asks with an older one may never write again. */
 export class EpochFencedError extends Error {

@@ -121,9 +121,10 @@ const becomeReady = async (change: Change, seen: ObservedBuilder) => {
 const generationMissing: readonly string[] = ['generation-missing', 'GenerationMissingError']
 /** The volume can't be mounted, is not what it must be, or no daemon starts on it. */
 const unusable: readonly string[] = ['CacheUnusableError', 'VolumeContentError']
-/** No copy and no generation is to blame: there is no room, or the storage or the way to it is away. */
+/** No copy and no generation is to blame: there is no room, or the storage or the way to it is away or broke. */
 const blameless: readonly string[] = [
   'disk-full',
+  'volume-failed',
   'DiskSpaceError',
   'StorageUnreachableError',
   'StorageRefusedError',

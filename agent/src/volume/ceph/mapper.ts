@@ -32,6 +32,8 @@ export type Mapper = {
   missing(run: Run): Promise<string | null>
   /** The device of the copy, by what the kernel shows; null: it has none. Touches no device. */
   deviceOf(place: Place): string | null
+  /** Why nothing can be written to its device any more; null where that is not known. */
+  failureOf(place: Place): Promise<string | null>
   /** Killed in the middle, it is undone by `unmap`. The same again gives the same device. */
   map(place: Place, credentials: CephCredentials, deps: MapDeps, signal: AbortSignal): Promise<string>
   /** Proven: the device opened exclusively and is gone. Throws `DeviceBusyError`. Idempotent. */

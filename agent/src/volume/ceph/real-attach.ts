@@ -38,8 +38,12 @@ export const list = async (volumes: CephVolumes): Promise<readonly AttachedCopy[
   const found = await Promise.all(
     names.map(async (name) => {
       const copy = name as CopyId
-      const device = await deviceOf(placeOf(volumes.root, copy), volumes)
-      return device ? [{copy, device}] : []
+      const place = placeOf(volumes.root, copy)
+      const mapper = await mapperOf(place, volumes)
+      const device = mapper.deviceOf(place)
+      if (device === null) return []
+      const failure = await mapper.failureOf(place)
+      return [{copy, device, ...(failure !== null && {failure})}]
     }),
   )
   return found.flat()

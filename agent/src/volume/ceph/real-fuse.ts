@@ -32,6 +32,7 @@ export const fuse: Mapper = {
     return (await isThere('rbd-fuse', run)) ? null : 'rbd-fuse is not on PATH (package rbd-fuse)'
   },
   deviceOf: (place) => findLoopDevice(fileOf(place))?.device ?? null,
+  failureOf: async (place) => ((await isServed(place)) ? null : 'rbd-fuse, which serves its image, has ended'),
   map: async (place, credentials, deps, signal) => {
     const known = fuse.deviceOf(place)
     if (known) return known
@@ -123,6 +124,7 @@ const stopServing = async (place: Place, {run}: MapDeps, signal: AbortSignal): P
   }
   if (!ended) throw new Error(`rbd-fuse of copy ${place.copy} does not end, not even by SIGKILL`)
   if (await isMounted(place)) await unmount('--lazy')
+  lastServers.delete(mountOf(place))
 }
 
 const kill = (pid: number, by: NodeJS.Signals): void => {
@@ -142,14 +144,29 @@ const haveEnded = async (place: Place, withinMs: number, signal: AbortSignal): P
   return true
 }
 
+/** Of each mount, the server that was found last: a look at all processes takes long. */
+const lastServers = new Map<string, number>()
+
+const isServed = async (place: Place): Promise<boolean> => {
+  const mount = mountOf(place)
+  const last = lastServers.get(mount)
+  if (last !== undefined && (await isServer(last, mount))) return true
+  lastServers.delete(mount)
+  const [pid] = await serversOf(place)
+  if (pid === undefined) return false
+  lastServers.set(mount, pid)
+  return true
+}
+
 /** By /proc, so that one is found whose agent died right after it had started it. */
 const serversOf = async (place: Place): Promise<readonly number[]> => {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
-  const found = await Promise.all(
-    pids.map(async (pid) => {
-      const [program = '', ...args] = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0')
-      return basename(program) === 'rbd-fuse' && args.includes(mountOf(place)) ? [Number(pid)] : []
-    }),
-  )
+  const found = await Promise.all(pids.map(async (pid) => ((await isServer(pid, mountOf(place))) ? [Number(pid)] : [])))
   return found.flat()
+}
+
+/** One that has ended and was not waited for shows no command line. */
+const isServer = async (pid: number | string, mount: string): Promise<boolean> => {
+  const [program = '', ...args] = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0')
+  return basename(program) === 'rbd-fuse' && args.includes(mount)
 }

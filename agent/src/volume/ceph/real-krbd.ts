@@ -50,6 +50,7 @@ export const createKrbd = ({run, kernel = ownKernel}: {run: Run; kernel?: Kernel
       return lacking.length === 0 ? null : `the kernel's rbd lacks ${lacking.map(([name]) => name).join(', ')}`
     },
     deviceOf,
+    failureOf: async () => null, // what the kernel can't write it says to whoever writes
     map: async (place, {pool, namespace, image, user}: CephCredentials, _deps, signal) => {
       const known = deviceOf(place)
       if (known) return known
