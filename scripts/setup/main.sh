@@ -21,6 +21,7 @@ export LC_ALL=C
 . "$root/scripts/setup/node.sh"
 . "$root/scripts/setup/go.sh"
 . "$root/scripts/setup/base.sh"
+. "$root/scripts/setup/guest.sh"
 
 main() {
   forget_own_programs
@@ -69,6 +70,7 @@ set_up() {
   if [ "$level" = test ]; then
     set_up_debian test
     set_up_debian_base
+    set_up_guest
     set_up_buildkit_source
   fi
   set_up_npm_packages
@@ -80,8 +82,8 @@ set_up() {
 fingerprint() {
   {
     cat "$root"/scripts/setup/*.sh "$root"/images/*/go.* "$root"/images/*/build.sh "$root"/images/*/package-lock.json "$root"/images/go/* \
-      "$root"/images/debian/* "$root"/package.json "$root"/*/package.json "$root"/pnpm-*.yaml
-    stat -L -c '%n %s %Y' "$toolchain"/bin/* "$toolchain"/buildkit-source/go.mod "$toolchain"/debian-base/base.tar "$root"/node_modules/.modules.yaml "$root"/*/node_modules /var/lib/dpkg/status
+      "$root"/images/debian/* "$root"/images/guest/* "$root"/package.json "$root"/*/package.json "$root"/pnpm-*.yaml
+    stat -L -c '%n %s %Y' "$toolchain"/bin/* "$toolchain"/buildkit-source/go.mod "$toolchain"/debian-base/base.tar "$toolchain"/guest/initrd "$root"/node_modules/.modules.yaml "$root"/*/node_modules /var/lib/dpkg/status
   } 2>&1 | sha256sum
 }
 

@@ -24,8 +24,8 @@ export type Ceph = {
   readonly rbd: Program
   /** `SIGSTOP` and `SIGCONT` pause and resume one. */
   signal(daemon: Daemon, signal: NodeJS.Signals): Promise<void>
-  /** Where the OSD listens, of the older protocol; another port after each of its starts. */
-  v1Osd(): Promise<string>
+  /** All on which monitor and OSD listen for clients; the OSD's are others after each of its starts. */
+  ports(): Promise<readonly number[]>
   /** From now on, until `unfill`, the cluster takes itself for full: writes wait or fail with ENOSPC. */
   fill(): Promise<void>
   unfill(): Promise<void>
@@ -92,11 +92,10 @@ const openCeph = (directory: string, where: Pick<Ceph, 'monitors' | 'v1Monitor' 
     ceph,
     rbd: async (...args) => await run(['rbd', '-c', configurationFile, ...args], within()),
     signal: async (daemon, signal) => await signalDaemon(directory, daemon, signal),
-    v1Osd: async () => {
+    ports: async () => {
       const {osds} = JSON.parse(await ceph('osd', 'dump', '--format', 'json')) as OsdDump
-      const address = osds[0]?.public_addrs.addrvec.find(({type}) => type === 'v1')?.addr
-      if (!address) throw new Error('the OSD has not said where it listens')
-      return address
+      const addresses = [where.monitors, ...osds.flatMap((osd) => osd.public_addrs.addrvec.map(({addr}) => addr))]
+      return addresses.flatMap((text) => [...text.matchAll(/:(\d+)(?=[,\]]|$)/g)].map(([, port]) => Number(port)))
     },
     fill: async () => {
       await ceph('tell', 'osd.0', 'injectfull', 'full')
@@ -162,7 +161,7 @@ const startOsd = async (
 }
 
 /** Below the range from which the kernel takes ports for outgoing connections, or one of these might have it first. */
-const freePort = async (): Promise<number> => {
+export const freePort = async (): Promise<number> => {
   for (;;) {
     const port = randomInt(20_000, 30_000)
     const server = createServer()

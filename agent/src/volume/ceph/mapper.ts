@@ -3,7 +3,7 @@ import type {Log} from '@hearth/proto/clock'
 import type {CopyId} from '@hearth/proto/ids'
 import type {Run} from '../../host/run.ts'
 
-export const mapperNames = ['krbd', 'fuse'] as const
+export const mapperNames = ['krbd', 'nbd', 'fuse'] as const
 export type MapperName = (typeof mapperNames)[number]
 
 /** What an attachment needs on this host: all of it on a tmpfs, and gone when it is detached. */

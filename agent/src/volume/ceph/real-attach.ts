@@ -14,6 +14,7 @@ import {
 import {requireFilesystem} from '../local-content.ts'
 import {type MapDeps, type Mapper, mountOf, outputOf, type Place, placeOf} from './mapper.ts'
 import {readDevice} from './probe.ts'
+import {writeAccess} from './real-access.ts'
 import {explainMap} from './real-explain.ts'
 
 // Driver `ceph-rbd`, the host's half. Under `root`, a tmpfs, each copy that was to be attached since the last boot has a directory with its
@@ -75,7 +76,9 @@ export const attach = async (
   if (known && !(await opensExclusively(known)))
     throw new VolumeBusyError(`copy ${copy} is in use as ${known}, not by a builder: unmount it there`)
   const credentials = await ask(request, signal)
-  await writeFiles(place, {epoch, mapper: mapper.name}, credentials)
+  await mkdir(place.directory, {recursive: true, mode: 0o700})
+  await writeRecord(place, {epoch, mapper: mapper.name})
+  await writeAccess(place, credentials)
   if (known) return await finish(request, known, {mayFormat: false}, volumes, signal)
   try {
     const device = await map(place, credentials, mapper, volumes, signal)
@@ -183,27 +186,4 @@ const writeRecord = async (place: Place, record: AttachmentRecord): Promise<void
   const part = `${recordFile(place)}.part`
   await writeFile(part, JSON.stringify(record), {mode: 0o600})
   await rename(part, recordFile(place))
-}
-
-/** Seconds; a cluster that is away is said to be, not waited for. Writes of a volume wait for as long as it takes. */
-const connectSeconds = 15
-
-const writeFiles = async (
-  place: Place,
-  record: AttachmentRecord,
-  {monitors, user, key}: CephCredentials,
-): Promise<void> => {
-  await mkdir(place.directory, {recursive: true, mode: 0o700})
-  await writeRecord(place, record)
-  await writeFile(place.keyring, `[client.${user}]\n\tkey = ${key}\n`, {mode: 0o600})
-  const lines = [
-    '[global]',
-    `mon_host = ${monitors.join(' ')}`,
-    `client_mount_timeout = ${connectSeconds}`,
-    'rbd_cache = false', // what the kernel was told to be written is, also when the server is killed
-    'admin_socket =',
-    'log_file =',
-    '',
-  ]
-  await writeFile(place.configuration, lines.join('\n'), {mode: 0o600})
 }

@@ -1,23 +1,12 @@
-import {existsSync, readdirSync, readFileSync} from 'node:fs'
 import type {CephCredentials} from '@hearth/proto/ceph-credentials'
 import {DeviceBusyError} from '../../host/loop.ts'
 import {isThere} from '../../host/program.ts'
 import {CommandError, type Run} from '../../host/run.ts'
+import {type KernelFiles, ownKernel} from './real-kernel-files.ts'
 import type {Mapper, Place} from './mapper.ts'
 
 // `krbd`: the kernel's own client. Mapped `exclusive`, the kernel keeps the image's lock until it is unmapped, whoever asks for it;
 // `noshare` gives each map a client of its own, so that shutting one out leaves the others alone.
-
-/** The kernel's files, for a test whose kernel is another machine's. */
-export type KernelFiles = {
-  /** Null if there is none. */
-  readonly read: (path: string) => string | null
-  readonly list: (directory: string) => readonly string[]
-}
-const ownKernel: KernelFiles = {
-  read: (path) => (existsSync(path) ? readFileSync(path, 'utf8').trim() : null),
-  list: (directory) => (existsSync(directory) ? readdirSync(directory) : []),
-}
 
 /** Bits of /sys/bus/rbd/supported_features (include/linux/ceph/rbd_types.h); the fleet makes images with just these. */
 const features: Readonly<Record<string, bigint>> = {

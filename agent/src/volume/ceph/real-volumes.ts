@@ -10,6 +10,7 @@ import {type Mapper, type MapperName, placeOf} from './mapper.ts'
 import {type AskCredentials, attach, type CephVolumes, detach, deviceOf, list} from './real-attach.ts'
 import {fuse} from './real-fuse.ts'
 import {createKrbd} from './real-krbd.ts'
+import {createNbd} from './real-nbd.ts'
 
 export type CephVolumesOptions = {
   /** Becomes a tmpfs. Without symbolic links. */
@@ -34,10 +35,10 @@ export type OpenCephVolumes = {
   release(signal: AbortSignal): Promise<void>
 }
 
-/** Copies that lie in Ceph, by the first way that this host has: the kernel's rbd, else rbd-fuse. */
+/** Copies that lie in Ceph, by the first way that this host has: the kernel's rbd, else its nbd, else FUSE. */
 export const openCephVolumes = async (options: CephVolumesOptions, signal: AbortSignal): Promise<OpenCephVolumes> => {
   const {directory, attacher, run, log, busyWaitMs = 5000} = options
-  const mappers = [createKrbd({run}), fuse]
+  const mappers = [createKrbd({run}), createNbd({run}), fuse]
   const mapper = await chooseMapper(attacher, mappers, run)
   log.info({attacher: mapper.name}, 'copies in Ceph can be attached')
   await ensureRuntimeTmpfs(directory, run, signal)
