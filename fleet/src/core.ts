@@ -19,6 +19,7 @@ import {listAudit, status} from './status.ts'
 import {copyCredentials} from './storage/attach.ts'
 import {openStorage, runStorage, watchSpace} from './storage/loop.ts'
 import type {SharedStorage} from './storage/shared-storage.ts'
+import {runUpkeep} from './storage/upkeep.ts'
 import type {Store} from './store/store.ts'
 import {listCaches, resetCache} from './volumes/caches.ts'
 import {pinCache, rollBackCache, unpinCache} from './volumes/head/move.ts'
@@ -57,7 +58,7 @@ export const createFleet = async (deps: FleetDeps): Promise<Fleet> => {
   return {
     run: async (signal) => {
       const {storage} = core
-      const ofStorage = storage ? [runStorage(core, storage, signal), watchSpace(core, storage, signal)] : []
+      const ofStorage = storage ? [runStorage, watchSpace, runUpkeep].map((each) => each(core, storage, signal)) : []
       await Promise.all([run(core, signal), ...ofStorage])
     },
     createBuild: (request, by) => createBuild(core, request, by),

@@ -8,7 +8,7 @@ import {
   StorageUnreachableError,
   VolumeBusyError,
 } from '@hearth/proto/volume-errors'
-import type {Claim, SharedStorage} from './shared-storage.ts'
+import type {Claim, InspectedCopy, SharedStorage} from './shared-storage.ts'
 
 /** Who has a copy open: writes go on until its address is shut out. A dead one holds its lock until then. */
 export type FakeClient = {readonly address: string; readonly copy: CopyId; isShutOut: boolean; isDead?: boolean}
@@ -33,6 +33,9 @@ export type FakeContents<Content> = {
 export class FakeSharedStorage<Content> implements SharedStorage {
   readonly copies = new Map<CopyId, FakeCopy<Content>>()
   readonly generations = new Map<GenerationId, Content>()
+  /** Which copy each generation was sealed from, and each copy reads from: also of deleted ones, while anyone reads from them. */
+  readonly origins = new Map<GenerationId, CopyId>()
+  readonly parents = new Map<CopyId, CopyId | null>()
   readonly clients = new Map<string, FakeClient>()
   readonly shutOut = new Set<string>()
   /** It answers nobody. */
@@ -65,6 +68,7 @@ export class FakeSharedStorage<Content> implements SharedStorage {
       const origin = from === null ? blank() : this.generations.get(from)
       if (origin === undefined) throw new GenerationMissingError(`generation ${from} is not in the storage`)
       this.copies.set(copy, {content: clone(origin), claim: null, hasKey: false})
+      this.parents.set(copy, from === null ? null : (this.origins.get(from) ?? null))
       this.#note(from === null ? {type: 'created', copy} : {type: 'cloned', copy, generation: from})
     },
     credentials: async (copy, claim) => {
@@ -89,6 +93,7 @@ export class FakeSharedStorage<Content> implements SharedStorage {
       if (this.generations.has(generation)) return
       this.#requireClosed(copy, StaleLockError)
       this.generations.set(generation, this.#contents.clone(content))
+      this.origins.set(generation, copy)
       this.#note({type: 'sealed', copy, generation})
     },
     deleteCopy: async (copy) => {
@@ -96,10 +101,37 @@ export class FakeSharedStorage<Content> implements SharedStorage {
       this.#requireClosed(copy)
       if (this.copies.delete(copy)) this.#note({type: 'deletedCopy', copy})
     },
-    deleteGeneration: async (generation) => {
+    deleteGeneration: async (generation) => this.#deleteGeneration(generation),
+    deleteOrphan: async ({generation}) => this.#deleteGeneration(generation),
+    inspect: async () => {
       this.#requireUp()
-      if (this.generations.delete(generation)) this.#note({type: 'deletedGeneration', generation})
+      return this.#inspect()
     },
+    flatten: async (copy) => {
+      this.#requireUp()
+      this.#requireClosed(copy)
+      this.parents.set(copy, null)
+    },
+    sweep: async () => {
+      this.#requireUp()
+      const found = this.#inspect()
+      const read = new Set(found.flatMap(({ancestors}) => ancestors))
+      for (const {copy, deleted, generations} of found)
+        if (deleted && generations.length === 0 && !read.has(copy)) this.parents.delete(copy)
+    },
+  }
+
+  #inspect(): readonly InspectedCopy[] {
+    const ancestorsOf = (copy: CopyId): readonly CopyId[] => {
+      const parent = this.parents.get(copy)
+      return parent ? [parent, ...ancestorsOf(parent)] : []
+    }
+    const kept = [...this.generations.keys()]
+    return [...this.parents.keys()].map((copy) => ({
+      ...{copy, made: true, foreign: false, deleted: !this.copies.has(copy)},
+      generations: kept.filter((generation) => this.origins.get(generation) === copy),
+      ancestors: ancestorsOf(copy),
+    }))
   }
 
   readonly fence: SharedStorage['fence'] = {
@@ -135,6 +167,11 @@ export class FakeSharedStorage<Content> implements SharedStorage {
 
   close({address}: FakeClient) {
     this.clients.delete(address)
+  }
+
+  #deleteGeneration(generation: GenerationId) {
+    this.#requireUp()
+    if (this.generations.delete(generation)) this.#note({type: 'deletedGeneration', generation})
   }
 
   #find(copy: CopyId): FakeCopy<Content> {

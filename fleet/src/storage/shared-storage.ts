@@ -1,9 +1,12 @@
 import type {CephCredentials} from '@hearth/proto/ceph-credentials'
-import type {BuilderId, CopyId, Epoch} from '@hearth/proto/ids'
+import type {BuilderId, CopyId, Epoch, GenerationId} from '@hearth/proto/ids'
 import type {VolumeStore} from '@hearth/proto/volume-store'
+import type {FoundCopy} from '../volumes/ceph/orphans-decide.ts'
 
 /** For whom a copy is to be attached. A storage that knows of a later claim, or of another for this epoch, refuses it. */
 export type Claim = {readonly epoch: Epoch; readonly builder: BuilderId}
+
+export type InspectedCopy = FoundCopy & {readonly ancestors: readonly CopyId[]}
 
 /** Storage that all hosts reach and that the fleet rules; see volumes/ceph. Every method is idempotent. */
 export type SharedStorage = {
@@ -14,6 +17,14 @@ export type SharedStorage = {
     revoke(copy: CopyId, signal: AbortSignal): Promise<void>
     /** Makes it that large, or leaves it if it is already. */
     grow(copy: CopyId, sizeBytes: number, signal: AbortSignal): Promise<void>
+    /** All that there is of each copy, also of deleted ones; `ancestors`: which it reads from, nearest first. */
+    inspect(signal: AbortSignal): Promise<readonly InspectedCopy[]>
+    /** It reads from no ancestor any more. Throws `VolumeBusyError` while someone has it open. */
+    flatten(copy: CopyId, signal: AbortSignal): Promise<void>
+    /** As `deleteGeneration`, of one that no record knows. */
+    deleteOrphan(orphan: {readonly copy: CopyId; readonly generation: GenerationId}, signal: AbortSignal): Promise<void>
+    /** Removes what interrupted acts left, and what was deleted and is read by nobody any more. */
+    sweep(signal: AbortSignal): Promise<void>
   }
   readonly fence: {
     /** Shuts out whoever has the copy open, and reads that back. Returns their addresses. Throws `FenceUnconfirmedError`. */

@@ -2,8 +2,8 @@ import type {CephCredentials} from '@hearth/proto/ceph-credentials'
 import {DeviceBusyError} from '../../host/loop.ts'
 import {isThere} from '../../host/program.ts'
 import {CommandError, type Run} from '../../host/run.ts'
-import {type KernelFiles, ownKernel} from './real-kernel-files.ts'
 import type {Mapper, Place} from './mapper.ts'
+import {type KernelFiles, ownKernel} from './real-kernel-files.ts'
 
 // `krbd`: the kernel's own client. Mapped `exclusive`, the kernel keeps the image's lock until it is unmapped, whoever asks for it;
 // `noshare` gives each map a client of its own, so that shutting one out leaves the others alone.

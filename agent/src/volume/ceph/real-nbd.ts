@@ -2,8 +2,8 @@ import type {CephCredentials} from '@hearth/proto/ceph-credentials'
 import {DeviceBusyError, opensExclusively} from '../../host/loop.ts'
 import {isThere} from '../../host/program.ts'
 import type {Run} from '../../host/run.ts'
-import {type KernelFiles, ownKernel} from './real-kernel-files.ts'
 import type {Mapper, Place} from './mapper.ts'
+import {type KernelFiles, ownKernel} from './real-kernel-files.ts'
 
 // `nbd`: rbd-nbd serves the image to the kernel's network block device. For kernels without rbd that have nbd. The server makes itself a
 // daemon and outlives agents; it is found again by the device that it serves, whose process names the copy's configuration.

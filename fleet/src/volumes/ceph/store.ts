@@ -13,7 +13,7 @@ import {
   VolumeContentError,
 } from '@hearth/proto/volume-errors'
 import type {CheckpointStore, VolumeStore} from '@hearth/proto/volume-store'
-import type {Claim} from '../../storage/shared-storage.ts'
+import type {Claim, InspectedCopy} from '../../storage/shared-storage.ts'
 import {errno} from './asked.ts'
 import {checkpoint, removeParts} from './checkpoint.ts'
 import {type Cluster, openCluster, unless, unlessLocked} from './cluster.ts'
@@ -47,7 +47,7 @@ export type CephStore = VolumeStore &
     flatten(copy: CopyId, signal: AbortSignal): Promise<void>
     sparsify(copy: CopyId, signal: AbortSignal): Promise<void>
     grow(copy: CopyId, sizeBytes: number, signal: AbortSignal): Promise<void>
-    inspect(signal: AbortSignal): ReturnType<typeof inspect>
+    inspect(signal: AbortSignal): Promise<readonly InspectedCopy[]>
     /** As `deleteGeneration`, of one that no record knows. */
     deleteOrphan(orphan: {readonly copy: CopyId; readonly generation: GenerationId}, signal: AbortSignal): Promise<void>
   }

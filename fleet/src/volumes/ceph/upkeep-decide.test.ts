@@ -1,7 +1,7 @@
 import type {CopyId} from '@hearth/proto/ids'
 import fc from 'fast-check'
 import {expect, test} from 'vitest'
-import {type ChainedCopy, decideFlatten} from './upkeep-decide.ts'
+import {afterFlatten, type ChainedCopy, decideFlatten} from './upkeep-decide.ts'
 
 /** Each copy is made of one before it, or of none. */
 const copies: fc.Arbitrary<readonly ChainedCopy[]> = fc
@@ -15,13 +15,6 @@ const copies: fc.Arbitrary<readonly ChainedCopy[]> = fc
     return made
   })
 const longest = fc.integer({min: 1, max: 4})
-
-const flattened = (all: readonly ChainedCopy[], copy: CopyId): readonly ChainedCopy[] =>
-  all.map((each) => {
-    if (each.copy === copy) return {...each, ancestors: []}
-    const at = each.ancestors.indexOf(copy)
-    return at < 0 ? each : {...each, ancestors: each.ancestors.slice(0, at + 1)}
-  })
 
 test('what is flattened is a clone that nobody uses, and only if some chain is too long', () => {
   fc.assert(
@@ -42,7 +35,7 @@ test('with nothing in use, flattening ends, and no chain is too long then', () =
         const copy = decideFlatten(now, limit)
         if (copy === null) break
         expect(step).toBeLessThanOrEqual(all.length)
-        now = flattened(now, copy)
+        now = afterFlatten(now, copy)
       }
       expect(now.every(({ancestors}) => ancestors.length <= limit)).toBe(true)
     }),

@@ -20,3 +20,11 @@ export const decideFlatten = (copies: readonly ChainedCopy[], longest: number): 
   }
   return null
 }
+
+/** The chains once this copy has been flattened. */
+export const afterFlatten = (all: readonly ChainedCopy[], copy: CopyId): ChainedCopy[] =>
+  all.map((each) => {
+    if (each.copy === copy) return {...each, ancestors: []}
+    const at = each.ancestors.indexOf(copy)
+    return at < 0 ? each : {...each, ancestors: each.ancestors.slice(0, at + 1)}
+  })

@@ -1,10 +1,11 @@
 import type {CopyId, GenerationId} from '@hearth/proto/ids'
 import {VolumeBusyError} from '@hearth/proto/volume-errors'
+import type {InspectedCopy} from '../../storage/shared-storage.ts'
 import {errno} from './asked.ts'
 import {isPart} from './checkpoint.ts'
 import {unless, unlessLocked} from './cluster.ts'
+import {forEach} from './for-each.ts'
 import {imageOf} from './image.ts'
-import {ancestorsOf} from './keys.ts'
 import type {FoundCopy} from './orphans-decide.ts'
 import type {World} from './store.ts'
 
@@ -51,21 +52,24 @@ const requireUnused = async (copy: CopyId, what: string, {looks}: World, signal:
     throw new VolumeBusyError(`${what}: it is attached by ${clients.map(({address}) => address).join(', ')}`)
 }
 
-/** For `decideOrphans` and `decideFlatten`. */
-export const inspect = async (
-  world: World,
-  signal: AbortSignal,
-): Promise<readonly (FoundCopy & {readonly ancestors: readonly CopyId[]})[]> => {
-  const {looks} = world
-  const found = []
-  for (const copy of await looks.namespaces(signal)) {
-    const marks = await looks.marks(copy, signal)
-    const snapshots = marks && (await looks.snapshots(copy, signal))
-    if (!marks || !snapshots) continue // half-made, or just gone
-    const generations = snapshots
-      .filter(({name, namespace}) => namespace.type === 'user' && !isPart(name))
-      .map(({name}) => name as GenerationId)
-    found.push({copy, ...marks, generations, ancestors: await ancestorsOf(copy, world, signal)})
+/** Of what is half-made, or has just gone, nothing is told. */
+export const inspect = async ({looks}: World, signal: AbortSignal): Promise<readonly InspectedCopy[]> => {
+  const found = new Map<CopyId, FoundCopy>()
+  const parents = new Map<CopyId, CopyId>()
+  await forEach(await looks.namespaces(signal), async (copy) => {
+    const [marks, snapshots, of] = await Promise.all([
+      looks.marks(copy, signal),
+      looks.snapshots(copy, signal),
+      looks.parent(copy, signal),
+    ])
+    if (!marks || !snapshots || !of) return
+    if (of.parent) parents.set(copy, of.parent)
+    const generations = snapshots.filter(({name, namespace}) => namespace.type === 'user' && !isPart(name))
+    found.set(copy, {copy, ...marks, generations: generations.map(({name}) => name as GenerationId)})
+  })
+  const ancestorsOf = (copy: CopyId): readonly CopyId[] => {
+    const parent = parents.get(copy)
+    return parent ? [parent, ...ancestorsOf(parent)] : []
   }
-  return found
+  return [...found.values()].map((each) => ({...each, ancestors: ancestorsOf(each.copy)}))
 }

@@ -1,24 +1,20 @@
 import type {CopyId} from '@hearth/proto/ids'
 import type {ObservedCopy, ObservedGeneration} from '@hearth/proto/observed'
 import {isPart} from './checkpoint.ts'
+import {forEach} from './for-each.ts'
 import type {World} from './store.ts'
 
 type Usage = {copies: readonly ObservedCopy[]; generations: readonly ObservedGeneration[]}
-
-/** So many commands at a time: each is a program with a connection of its own. */
-const atATime = 4
 
 /**
  * Bytes that are really taken: what a clone shares with its parent is counted in the parent, what a copy shares with its generations in
  * the generation that it first stood in.
  */
 export const usage = async (world: World, signal: AbortSignal): Promise<Usage> => {
-  const waiting = [...(await world.looks.namespaces(signal))]
   const found: Usage[] = []
-  const look = async () => {
-    for (let copy = waiting.shift(); copy; copy = waiting.shift()) found.push(await usageOf(copy, world, signal))
-  }
-  await Promise.all(Array.from({length: atATime}, look))
+  await forEach(await world.looks.namespaces(signal), async (copy) => {
+    found.push(await usageOf(copy, world, signal))
+  })
   return {copies: found.flatMap(({copies}) => copies), generations: found.flatMap(({generations}) => generations)}
 }
 
