@@ -81,6 +81,7 @@ export class FakeSharedStorage<Content> implements SharedStorage {
       Object.assign(found, {claim, hasKey: true})
       return {monitors: ['fake'], pool: 'fake', namespace: copy, image: copy, user: copy, key: 'AAAA'}
     },
+    prepare: async () => this.#requireUp(),
     revoke: async (copy) => {
       this.#requireUp()
       const found = this.copies.get(copy)

@@ -184,6 +184,7 @@ const seal = async (
     const end = failure === null ? {clean: true, reason, generation} : {clean: false, reason: failure, generation: null}
     await releaseBuilder(change, record, {...end, timingsMs: {...timingsMs, seal: ms}})
   })
+  if (failure === null) await store.prepare(copy, signal).catch(() => null) // then the next host that asks waits for it
 }
 
 const isFinal = (error: unknown, attempt: number): error is Error =>

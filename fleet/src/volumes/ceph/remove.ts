@@ -13,8 +13,8 @@ import type {World} from './store.ts'
  * While it holds generations, or one that was deleted is still read by clones, the image stays. Idempotent.
  */
 export const collect = async (copy: CopyId, world: World, signal: AbortSignal): Promise<void> => {
-  const {cluster, looks} = world
-  await revoke(copy, {cluster}, signal)
+  const {looks} = world
+  await revoke(copy, world, signal)
   await removeParts(copy, world, signal)
   const snapshots = await looks.snapshots(copy, signal)
   if (snapshots?.length) return

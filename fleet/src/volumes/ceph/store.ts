@@ -18,7 +18,7 @@ import {errno} from './asked.ts'
 import {checkpoint, removeParts} from './checkpoint.ts'
 import {type Cluster, openCluster, unless, unlessLocked} from './cluster.ts'
 import {createLooks, deletedKey, features, imageOf, type Looks, snapshotOf, wholeKey} from './image.ts'
-import {credentials, revoke} from './keys.ts'
+import {credentials, type Known, prepare, revoke} from './keys.ts'
 import {collect, removeHalfMade} from './remove.ts'
 import type {CephDeps, CephSettings} from './settings.ts'
 import {flatten, grow, inspect, sparsify} from './upkeep.ts'
@@ -41,6 +41,8 @@ export type CephStore = VolumeStore &
     credentials(copy: CopyId, claim: Claim, signal: AbortSignal): Promise<CephCredentials>
     /** See keys.ts. Call it when a copy was released. */
     revoke(copy: CopyId, signal: AbortSignal): Promise<void>
+    /** See keys.ts. Call it when a copy may soon be attached. */
+    prepare(copy: CopyId, signal: AbortSignal): Promise<void>
     /** Removes what interrupted acts and deleted generations left. */
     sweep(signal: AbortSignal): Promise<void>
     /** See upkeep.ts. */
@@ -57,16 +59,24 @@ export type World = {
   readonly looks: Looks
   readonly settings: CephSettings
   readonly deps: CephStoreDeps
+  readonly known: Known
 }
 
 /** Have one of these in the leading fleet: acts on one copy queue up in it. */
 export const createCephStore = (deps: CephStoreDeps): CephStore => {
   const cluster = openCluster(deps)
-  const world = {cluster, looks: createLooks(cluster, deps.settings), settings: deps.settings, deps}
+  const world: World = {
+    cluster,
+    looks: createLooks(cluster, deps.settings),
+    settings: deps.settings,
+    deps,
+    known: new Map(),
+  }
   const oneAtATime = createOneAtATime()
   return {
     usage: (signal) => usage(world, signal),
     credentials: (copy, claim, signal) => oneAtATime(copy, () => credentials(copy, claim, world, signal), signal),
+    prepare: (copy, signal) => oneAtATime(copy, () => prepare(copy, world, signal), signal),
     revoke: (copy, signal) => oneAtATime(copy, () => revoke(copy, world, signal), signal),
     create: (copy, signal) => oneAtATime(copy.copy, () => create(copy, world, signal), signal),
     seal: (copy, generation, signal) => oneAtATime(copy, () => seal(copy, generation, world, signal), signal),
@@ -168,6 +178,7 @@ const deleteCopy = async (copy: CopyId, world: World, signal: AbortSignal): Prom
   if (clients?.length) throw new VolumeBusyError(`${what}: it is attached by ${addressesOf(clients)}`)
   if (lockers?.length)
     throw new VolumeBusyError(`${what}: ${addressesOf(lockers)} did not release it. It goes when that client is fenced`)
+  world.known.delete(copy)
   const expected = [errno.missing]
   const mark = ['image-meta', 'set', imageOf(copy, settings), deletedKey, copy]
   await unless(expected, cluster.rbd(mark, {what, expected}, signal))

@@ -18,6 +18,7 @@ export const flatten = async (copy: CopyId, world: World, signal: AbortSignal): 
   const found = await world.looks.parent(copy, signal)
   if (!found?.parent) return
   await write(['flatten', '--no-progress', imageOf(copy, world.settings)], what, world, signal)
+  world.known.clear() // what reads from it has fewer ancestors now
 }
 
 /** Gives back to the pool what holds only zeros. */
