@@ -1,6 +1,7 @@
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {Bare} from './bare.ts'
+import {cephVolumes} from './ceph-volumes.ts'
 import {concurrent} from './concurrent.ts'
 import type {Benchmark, Budget} from './harness.ts'
 import {cpuPercent, findProcess, residentMegabytes} from './idle.ts'
@@ -37,6 +38,7 @@ export const stages = (place: Place): readonly Stage[] => [
   idleUp(place),
   idleApart(place),
   sealAndClone(place),
+  cephVolumes(place),
 ]
 
 const pairIn = ({root, directory, busybox}: Place, name: string): Pair => ({
