@@ -1,6 +1,7 @@
 // node test/simulation/main.ts --seed N           lives one seed's life, and shows its log and the promises that it broke
 // node test/simulation/main.ts --seeds N [--from M]   lives many, and names those that broke a promise
 // --first            ends with the first that breaks one
+// --likely N         begins with this seed
 // --mutation NAME   with a guard of the cores taken out (mutations.ts)
 import {availableParallelism} from 'node:os'
 import {parseArgs} from 'node:util'
@@ -40,17 +41,19 @@ type Many = {
   readonly from: number
   readonly count: number
   readonly first: boolean
+  readonly likely: number | null
   readonly mutation: string | null
 }
 
 /** Each worker takes every so-manieth seed, so that all are about as busy. */
-const liveMany = async ({from, count, first: isFirstEnough, mutation}: Many): Promise<number> => {
+const liveMany = async ({from, count, first: isFirstEnough, likely, mutation}: Many): Promise<number> => {
   const workers = Math.min(availableParallelism(), count)
   let lived = 0
   let failed = 0
   const happened = new Set<string>()
   const watch = async (first: number): Promise<void> => {
-    const seeds = Array.from({length: count}, (_, place) => from + place).filter((seed) => seed % workers === first)
+    const own = Array.from({length: count}, (_, place) => from + place).filter((seed) => seed % workers === first)
+    const seeds = own.toSorted((a, b) => Number(b === likely) - Number(a === likely)) // the others stay in order
     const worker = new Worker(new URL(import.meta.url), {workerData: {seeds, mutation} satisfies Slice})
     worker.on('message', (life: Told) => {
       lived += 1
@@ -80,13 +83,16 @@ const main = async (): Promise<number> => {
       seeds: {type: 'string'},
       from: {type: 'string'},
       first: {type: 'boolean', default: false},
+      likely: {type: 'string'},
       mutation: {type: 'string'},
     },
   })
   const mutation = values.mutation ?? null
   if (values.seed !== undefined) return await showOne(Number(values.seed), mutation)
   const {first} = values
-  return await liveMany({from: Number(values.from ?? 1), count: Number(values.seeds ?? 200), first, mutation})
+  const likely = values.likely === undefined ? null : Number(values.likely)
+  const [from, count] = [Number(values.from ?? 1), Number(values.seeds ?? 200)]
+  return await liveMany({from, count, first, likely, mutation})
 }
 
 const serve = async ({seeds, mutation}: Slice): Promise<void> => {
