@@ -62,6 +62,13 @@ describe.skipIf(unprivileged())('a cache that was damaged while it was detached'
     ['records', 'has torn cache records', tear('runc-overlayfs/metadata_v2.db'), 'invalid database'],
     ['content', 'has torn content records', tear('runc-overlayfs/containerdmeta.db'), 'invalid database'],
     ['cut', 'has content records that are cut off', 'truncate -s 20000 runc-overlayfs/containerdmeta.db', ''],
+    ['steps', 'has torn records of steps', tear('runc-overlayfs/snapshots/metadata.db'), 'are torn'],
+    [
+      'short',
+      'has records of steps that are cut off',
+      'truncate -s 20000 runc-overlayfs/snapshots/metadata.db',
+      'are torn',
+    ],
     ['hang', 'lets its daemon hang', 'rm runc-overlayfs/workerid && mkfifo runc-overlayfs/workerid', 'hangs'],
     ['log', 'has a log that recovery can not mend', damageLog, 'needs cleaning'],
     ['superblock', 'has no superblock', damageSuperblock, 'neither blank nor XFS'],

@@ -32,7 +32,12 @@ stay() {
   if prepare; then
     mounted=true
     : >"$own/mounted"
-    serve
+    if steps_are_torn; then
+      refused=true
+      said='the records of its steps (snapshots/metadata.db) are torn'
+    else
+      serve
+    fi
     leave
   fi
   last_words
@@ -61,6 +66,19 @@ prepare() {
 enter_root() {
   cd "$HEARTH_DIRECTORY/root" && mkdir run/host && pivot_root . run/host && cd / &&
     umount --lazy /run/host && rmdir /run/host
+}
+
+# buildkitd opens the records of its steps only for the first step, which it then fails. bbolt keeps two meta pages, of which one at
+# least has to be whole; each begins, after 16 bytes, with magic and version, page size, and (db.go, type meta) how many pages there are.
+steps_are_torn() {
+  records=$root/runc-overlayfs/snapshots/metadata.db
+  [ -f "$records" ] || return 1
+  for page in 0 4096 16384 65536; do
+    # shellcheck disable=SC2046 # six numbers
+    set -- $(od -An -v -w48 -tu8 -j $((page + 16)) -N48 "$records" 2>/dev/null)
+    [ "${1-}" = 12566977261 ] || continue # magic 0xED0CDAED, version 2
+    [ $(($6 * $2)) -gt "$(stat -c %s "$records")" ] || return 1
+  done
 }
 
 serve() {
