@@ -21,27 +21,15 @@ export default defineConfig({
         },
       },
       {
-        // Root, loop devices, namespaces, real daemons. Each file looks only for what it left behind itself; most wait more than they
-        // work, so two run at a time.
+        // Root, loop devices, namespaces, real daemons: one file at a time, so that each may look for what it left behind.
         test: {
           name: 'system',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/{simulation,support,chaos}/**', '**/node_modules/**'],
-          testTimeout: 5 * minute,
-          hookTimeout: 5 * minute,
-          maxWorkers: 2,
-          sequence: {groupOrder: 1},
-        },
-      },
-      {
-        // What has to be quick enough, by a promise.
-        test: {
-          name: 'alone',
-          include: ['test/chaos/**/*.test.ts'],
+          exclude: ['test/{simulation,support}/**', '**/node_modules/**'],
           testTimeout: 5 * minute,
           hookTimeout: 5 * minute,
           fileParallelism: false,
-          sequence: {groupOrder: 2},
+          sequence: {groupOrder: 1},
         },
       },
     ],

@@ -24,6 +24,7 @@ const PolicyConfig = Type.Object({
   localWait: Type.Optional(Duration),
   clientLostAfter: Type.Optional(Duration),
   keepAbandoned: Type.Optional(Duration),
+  keepOrphans: Type.Optional(Duration),
   drainDeadline: Type.Optional(Duration),
   retention: Type.Optional(Duration),
   maxAttempts: Type.Optional(count(1, 10)),

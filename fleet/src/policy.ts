@@ -29,6 +29,8 @@ export type Policy = {
   /** Whether builds change the head of their cache; see `CachePolicy`. */
   readonly promote: CachePolicy['promote']
   readonly keepAbandonedMs: number
+  /** What lies in shared storage and no record knows is kept for so long, in case that an older store was restored by mistake. */
+  readonly keepOrphansMs: number
   /** Where new caches lie. */
   readonly volumeDriver: VolumeDriver
   readonly volumeSizeBytes: number
@@ -73,6 +75,7 @@ export const defaultPolicy: Policy = {
   cacheAgeMs: 30 * 24 * hourMs,
   promote: 'auto',
   keepAbandonedMs: hourMs,
+  keepOrphansMs: 24 * hourMs,
   volumeDriver: 'local',
   volumeSizeBytes: 50_000_000_000,
   maxUsedSpaceShare: 0.8,

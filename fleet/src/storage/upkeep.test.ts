@@ -6,7 +6,7 @@ import type {FakeListStorage} from './fake.ts'
 let world: FakeWorld
 let storage: FakeListStorage
 const start = async () => {
-  world = await FakeWorld.make({hosts: [{name: 'h1'}], shared: true, policy: {keepAbandonedMs: 3_600_000}})
+  world = await FakeWorld.make({hosts: [{name: 'h1'}], shared: true, policy: {keepOrphansMs: 3_600_000}})
   storage = world.storage ?? expect.fail('no storage')
 }
 afterEach(() => world.stop())
@@ -33,7 +33,7 @@ test('a chain of clones of which nobody knows any more is kept short, and the co
   expect(storage.parents.get(granted)).toBe(chain.at(-1))
 })
 
-test('what no record knows is deleted once it has been so for as long as what was given up is kept', async () => {
+test('what no record knows is deleted once it has been so for as long as the policy says', async () => {
   await start()
   await world.build('web')
   const ours = [...storage.copies.keys()]

@@ -65,7 +65,7 @@ const flattenLong = async (
   }
 }
 
-/** Kept for as long as what was given up: whoever restored an old store may still want to look at them. */
+/** Not at once: a newer store than this one may still be put back. */
 const deleteOrphans = async (
   found: readonly InspectedCopy[],
   core: Core,
@@ -85,7 +85,7 @@ const deleteOrphans = async (
   const orphans = decideOrphans(found, onRecord)
   const due = times.due([...orphans.copies, ...orphans.generations.map(({generation}) => generation)], {
     nowMs: clock.monotonic(),
-    keepMs: policy.keepAbandonedMs,
+    keepMs: policy.keepOrphansMs,
   })
   for (const each of orphans.generations.filter(({generation}) => due.has(generation))) {
     log.warn(each, 'a generation that no record knows is deleted')
