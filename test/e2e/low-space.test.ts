@@ -42,6 +42,9 @@ it.skipIf(unprivileged())(
       // Less than 1.5 times of what is to stay free: what can be spared goes, the cache that was unused for longest first.
       await leave(1.3 * keepFree)
       await expect.poll(() => stateOf('old'), patience).toBe('empty')
+      const lacksRoom = async () => (await hearth.run('status')).stdout.includes('is nearly full')
+      await expect.poll(lacksRoom, patience).toBe(false)
+      expect(await stateOf('new')).toBe('detached') // one was enough
       const small = await makeContext(directory, 'small', ['RUN echo small >/small'])
       const {stderr} = await hearth.run('build', small, '--project', 'old')
       expect(stderr).toMatch(/^old · \w+ · this host · no cache yet: evicted .*, the disk of host .* was full/m)

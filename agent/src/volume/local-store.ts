@@ -2,6 +2,7 @@ import type {DesiredCopy} from '@hearth/proto/desired'
 import type {CopyId, GenerationId} from '@hearth/proto/ids'
 import type {VolumeStore, WhileFrozen} from '@hearth/proto/volume-store'
 import {requireDiskSpace} from '../host/disk-space.ts'
+import {giveBack} from '../host/give-back.ts'
 import {createSparse} from '../host/image.ts'
 import {findLoopDevice} from '../host/loop.ts'
 import {cloneFile, cloneFileWhile} from '../host/reflink.ts'
@@ -43,14 +44,18 @@ export const checkpoint = async (
   await cloneFileWhile(whileFrozen, paths.copy(copy), paths.generation(generation))
 }
 
-export const deleteCopy = async (copy: CopyId, {paths}: LocalPool): Promise<void> => {
+export const deleteCopy = async (copy: CopyId, pool: LocalPool): Promise<void> => {
+  const {paths} = pool
   await requireDetached(copy, paths.copy(copy), 'deleted')
   await removeForGood(paths.copy(copy))
   await removeFile(paths.epoch(copy))
+  await giveBack(paths.directory, pool)
 }
 
-export const deleteGeneration = async (generation: GenerationId, {paths}: LocalPool): Promise<void> =>
-  removeForGood(paths.generation(generation))
+export const deleteGeneration = async (generation: GenerationId, pool: LocalPool): Promise<void> => {
+  await removeForGood(pool.paths.generation(generation))
+  await giveBack(pool.paths.directory, pool)
+}
 
 /** Blocks that images share are counted in each of them. */
 export const usage = async ({paths}: LocalPool): ReturnType<VolumeStore['usage']> => {
