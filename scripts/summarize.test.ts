@@ -11,7 +11,18 @@ test('counts passed, failed and skipped tests', () => {
   const report = {
     testResults: [file('failed', 'passed', 'failed', 'skipped'), file('passed', 'passed', 'todo', 'pending')],
   }
-  expect(summarize(report, 1)).toEqual({line: '2 passed, 1 failed, 3 skipped', reasons: [], exitStatus: 1})
+  const {line, exitStatus} = summarize(report, 1)
+  expect({line, exitStatus}).toEqual({line: '2 passed, 1 failed, 3 skipped', exitStatus: 1})
+})
+
+test('what failed is named, with the beginning of its message and without the stack', () => {
+  const failed = {status: 'failed', fullName: 'a > does b', failureMessages: [`${'x'.repeat(700)}\n    at b.ts:1:1`]}
+  const short = {status: 'failed', fullName: 'a > does c', failureMessages: ['Error: no\nmore\n    at c.ts:1:1']}
+  const report = {testResults: [{...file('failed'), assertionResults: [failed, short]}]}
+  expect(summarize(report, 1).reasons).toEqual([
+    `failed: a.test.ts > a > does b: ${'x'.repeat(600)}…`,
+    'failed: a.test.ts > a > does c: Error: no\nmore',
+  ])
 })
 
 test('a run without failures ends with 0', () => {

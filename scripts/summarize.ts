@@ -4,11 +4,18 @@ export type Report = {
     readonly name: string
     readonly status: string
     readonly message?: string
-    readonly assertionResults: readonly {readonly status: string; readonly fullName: string}[]
+    readonly assertionResults: readonly {
+      readonly status: string
+      readonly fullName: string
+      readonly failureMessages?: readonly string[] | null
+    }[]
   }[]
 }
 
 export type Summary = {readonly line: string; readonly reasons: readonly string[]; readonly exitStatus: number}
+
+/** Of a failure's message, in characters: enough of what was wanted and seen, in a log of which only the end is kept. */
+const longestMessage = 600
 
 /**
  * Counts what a test run did. A file that failed to load, or failed outside of its tests, counts as one failed, and so
@@ -23,7 +30,14 @@ export const summarize = (report: Report | null, exitStatus: number): Summary =>
   const brokenFiles = files.filter(
     (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
   )
-  const reasons = brokenFiles.map((file) => `failed outside of its tests: ${file.name}`)
+  const reasons = [
+    ...brokenFiles.map((file) => `failed outside of its tests: ${file.name}`),
+    ...files.flatMap((file) =>
+      file.assertionResults
+        .filter((test) => test.status === 'failed')
+        .map((test) => `failed: ${file.name} > ${test.fullName}: ${messageOf(test.failureMessages)}`),
+    ),
+  ]
   let failed = statuses.length - passed - skipped + brokenFiles.length
   if (failed === 0 && passed === 0) reasons.push('no test ran')
   else if (failed === 0 && exitStatus !== 0) reasons.push(`no test failed, but vitest ended with ${exitStatus}`)
@@ -33,4 +47,9 @@ export const summarize = (report: Report | null, exitStatus: number): Summary =>
     reasons,
     exitStatus: exitStatus === 0 && failed > 0 ? 1 : exitStatus,
   }
+}
+
+const messageOf = (messages: readonly string[] | null | undefined): string => {
+  const [first = ''] = (messages ?? []).join('\n').split(/\n\s+at /) // without its stack
+  return first.length > longestMessage ? `${first.slice(0, longestMessage)}…` : first
 }

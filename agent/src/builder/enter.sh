@@ -32,12 +32,7 @@ stay() {
   if prepare; then
     mounted=true
     : >"$own/mounted"
-    if steps_are_torn; then
-      refused=true
-      said='the records of its steps (snapshots/metadata.db) are torn'
-    else
-      serve
-    fi
+    serve
     leave
   fi
   last_words
@@ -68,7 +63,7 @@ enter_root() {
     umount --lazy /run/host && rmdir /run/host
 }
 
-# buildkitd opens the records of its steps only for the first step, which it then fails. bbolt keeps two meta pages, of which one at
+# buildkitd opens the records of its steps only for the first step, which it then fails; so there is time to look while it starts. bbolt keeps two meta pages, of which one at
 # least has to be whole; each begins, after 16 bytes, with magic and version, page size, and (db.go, type meta) how many pages there are.
 steps_are_torn() {
   records=$root/runc-overlayfs/snapshots/metadata.db
@@ -87,6 +82,14 @@ serve() {
     --config "$own/buildkitd.toml" &
   buildkitd=$!
   exec 3>&- # the listener ends with buildkitd
+  if steps_are_torn; then
+    refused=true
+    kill -9 "$buildkitd"
+    wait "$buildkitd"
+    said='the records of its steps (snapshots/metadata.db) are torn'
+    return
+  fi
+  : >"$own/checked"
   wait "$buildkitd"
   status=$?
   said="buildkitd ended with $status"

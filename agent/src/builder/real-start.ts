@@ -138,7 +138,7 @@ const untilReady = async (waiting: Waiting, signal: AbortSignal): Promise<number
     await watch.appears('mounted', both)
     const mountMs = deps.clock.monotonic() - began
     await watch.appears('buildkitd.sock', both)
-    await deps.control().ready(readyMs, both)
+    await Promise.all([deps.control().ready(readyMs, both), watch.appears('checked', both)])
     return mountMs
   }
   try {
