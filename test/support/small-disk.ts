@@ -28,7 +28,12 @@ export const makeSmallDisk = async (directory: TestDirectory, sizeBytes: number)
       const {bavail, bsize} = await statfs(path)
       const most = Math.floor(bavail * bsize * 0.98) // the file system wants some for itself
       await run(['fallocate', '--length', String(most), filling], signal())
-      while (await appends(`${filling}-rest`, 64 * 1024));
+      // Again after a sync, as ext4 gives blocks that were freed or reserved back only with its journal's next commit.
+      for (let took = true; took; ) {
+        took = false
+        while (await appends(`${filling}-rest`, 64 * 1024)) took = true
+        await run(['sync', '--file-system', path], signal())
+      }
     },
     free: async () => {
       for (const name of [filling, `${filling}-rest`]) await rm(name, {force: true})

@@ -1,4 +1,4 @@
-import {readdir, rm, stat} from 'node:fs/promises'
+import {readdir, rename, rm, stat, truncate} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import {partSuffix, sync} from './reflink.ts'
 
@@ -17,10 +17,22 @@ export const hasFile = async (path: string): Promise<boolean> => (await readStor
 /** Removing what is not there is success. A file that takes much may take a while. */
 export const removeFile = async (path: string): Promise<void> => await rm(path, {force: true})
 
-/** Also after a power loss: whoever is told that it is gone forgets it, and nobody would delete one that came back. */
+/**
+ * Also after a power loss: whoever is told that it is gone forgets it, and nobody would delete one that came back. Its blocks are free
+ * when this resolves: XFS frees those of a removed file later, in the background, but those of one that is cut off at once. Removing what
+ * is not there is success.
+ */
 export const removeForGood = async (path: string): Promise<void> => {
-  await removeFile(path)
+  const part = `${path}${partSuffix}` // a life that ends here leaves no half of it under its name
+  try {
+    await rename(path, part)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+    return await sync(dirname(path))
+  }
   await sync(dirname(path))
+  await truncate(part)
+  await rm(part)
 }
 
 /** Removes half-made files; returns their paths. */
