@@ -50,7 +50,7 @@ import {createSpares} from './spares.ts'
 
 export type RuntimeOptions = Omit<
   StartDeps,
-  'directory' | 'hierarchies' | 'takeNetwork' | 'takeIdentity' | 'control'
+  'directory' | 'hierarchies' | 'takeNetwork' | 'takeIdentity' | 'control' | 'onLaunched'
 > & {
   readonly network: NetworkConfig
   /** For so many builders, networks and identities stand ready. */
@@ -152,15 +152,14 @@ class Runtime implements RealRuntime {
     const directory = this.#directory(spec.builder)
     if (!(await makeDirectory(directory))) throw new BuilderStartError(`builder ${spec.builder} was started before`)
     const control = () => this.#control(spec.builder)
-    return await startBuilder(spec, {...this.#deps, directory, control}, signal)
+    const onLaunched = () => void this.#signer(spec.builder).catch(() => undefined) // whoever needs it is told
+    return await startBuilder(spec, {...this.#deps, directory, control, onLaunched}, signal)
   }
 
   certify: BuilderRuntime['certify'] = async (builder, publicKeys) => {
     const sign = await this.#signer(builder)
     const now = this.#deps.clock.now()
-    return await Promise.all(
-      publicKeys.map(async (publicKey) => ({publicKey, certificatePem: await sign(publicKey, now)})),
-    )
+    return publicKeys.map((publicKey) => ({publicKey, certificatePem: sign(publicKey, now)}))
   }
 
   #signer(builder: BuilderId): Promise<ClientSigner> {

@@ -37,6 +37,8 @@ export type StartDeps = {
   /** A CA and a server certificate of this builder's own. */
   readonly takeIdentity: (signal: AbortSignal) => Promise<BuilderIdentity>
   readonly control: () => Control
+  /** Called once the daemon's programs run: nothing else is to be done here until it answers. */
+  readonly onLaunched: () => void
   readonly run: Run
   readonly log: Log
   readonly clock: Clock
@@ -91,6 +93,7 @@ export const startBuilder = async (
       tools: deps.tools,
     })
     listener.close() // from here on only buildkitd accepts
+    deps.onLaunched()
     const mountMs = await untilReady({deps, builder, watch, ...launched, began}, signal)
     return {endpoints, caPem: identity.caPem, mountMs, startMs: clock.monotonic() - began - mountMs}
   } finally {

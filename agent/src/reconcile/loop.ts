@@ -168,9 +168,11 @@ export class ReconcileLoop {
         if (!isOnLease(action)) this.#stored.drop()
         if (isDeletion(action)) this.#usage.drop()
         else if (action.on === 'builder' && action.do.type === 'closeLease') this.#usage.drop() // the next build may come at once: is there room?
-        // What the act wrote down is said at once; the look that follows makes the rest right.
+        // What the act wrote down is said at once; the look that follows makes the rest right. For a lease a client waits, and what is
+        // said is heard before that look takes the thread, which fleet and agent share in `hearth up`.
         if (this.#seen && !signal.aborted) this.#deps.report(observedMessage(this.#deps.journal, this.#seen))
-        this.#nudge.now()
+        if (isOnLease(action)) void this.#deps.clock.sleep(0, signal).then(this.nudge, this.nudge)
+        else this.nudge()
       })
     this.#busy.set(key, {act: actOf(action), done, drop})
   }
