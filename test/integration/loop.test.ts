@@ -1,7 +1,7 @@
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
-import {open as openFile} from 'node:fs/promises'
-import {attachLoop, detachLoop, findLoopDevice} from '@hearth/agent/host/loop'
+import {open as openFile, readFile} from 'node:fs/promises'
+import {attachLoop, detachLoop, findLoopDevice, restoreFlushes} from '@hearth/agent/host/loop'
 import {CommandError, type Run, run} from '@hearth/agent/host/run'
 import type {Log} from '@hearth/proto/clock'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
@@ -66,5 +66,29 @@ describe.skipIf(unprivileged())('loop devices', () => {
     }
     await attach({run: refusing, log})
     expect(warnings).toEqual(['no direct I/O under this loop device: its data is cached twice'])
+  })
+
+  describe('without flushes', () => {
+    const flushes = async (device: string) =>
+      (await readFile(`/sys/block/${device.slice('/dev/'.length)}/queue/write_cache`, 'utf8')) === 'write back\n'
+
+    test('it has them again when it is detached, however soon, and for the next file', async () => {
+      const device = await attachLoop(file, {run, log: silentLog, signal, flushes: false})
+      await expect.poll(() => flushes(device)).toBe(false)
+      await detachLoop(file, {run, signal})
+      expect(await flushes(device)).toBe(true)
+      const again = await attachLoop(file, {run, log: silentLog, signal, flushes: false})
+      await detachLoop(file, {run, signal})
+      expect(await flushes(again)).toBe(true)
+    })
+
+    test('one that somebody else took the file off gets them back', async () => {
+      const device = await attachLoop(file, {run, log: silentLog, signal, flushes: false})
+      await expect.poll(() => flushes(device)).toBe(false)
+      await run(['losetup', '--detach', device], signal)
+      expect(await flushes(device)).toBe(false)
+      await restoreFlushes()
+      expect(await flushes(device)).toBe(true)
+    })
   })
 })

@@ -11,6 +11,7 @@ import {openJournal} from '@hearth/agent/store/journal'
 import {createLocalVolumes} from '@hearth/agent/volume/local'
 import type {CopyId} from '@hearth/proto/ids'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
+import {desired, first} from '../contract/volumes-rig.ts'
 import {unprivileged} from '../support/privileged.ts'
 import {silentLog as log} from '../support/silent-log.ts'
 import {makeTestDirectory, type TestDirectory} from '../support/test-directory.ts'
@@ -281,8 +282,22 @@ describe.skipIf(unprivileged())('volume pool', () => {
     const used = async () => (await stat(`${stateDirectory}/pool.img`)).blocks * 512
     await run(['xfs_io', '-f', '-c', 'pwrite -q -b 4m 0 512m', '-c', 'fsync', big], signal)
     const before = await used()
-    const {deleteCopy} = createLocalVolumes({directory: volumes, run, log})
-    await deleteCopy('big' as CopyId, signal)
+    await createLocalVolumes({directory: volumes, run, log}).deleteCopy('big' as CopyId, signal)
     expect(await used()).toBeLessThan(before - 400 * 1024 ** 2)
+  })
+
+  test('a copy in it that could not be synced when it was detached is off its device, and that is said', async () => {
+    const {volumes: directory} = await openIt()
+    const copy = 'c0ffee00-0000-4000-8000-000000000001' as CopyId
+    const volumes = createLocalVolumes({directory, run, log})
+    await volumes.create(desired(copy, {sizeBytes: 320 * 1024 ** 2}), signal)
+    await volumes.attach(first(copy), signal)
+    await run(['xfs_io', '-x', '-c', 'shutdown', directory], signal)
+    const error = await volumes.detach(copy, signal).catch((cause: unknown) => cause)
+    expect(error).toMatchObject({
+      name: 'VolumeWriteError',
+      message: expect.stringMatching(/^what was written to copy c0ffee.* may not be on the disk: EIO/),
+    })
+    expect(await volumes.list(signal)).toEqual([])
   })
 })

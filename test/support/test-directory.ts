@@ -4,7 +4,7 @@ import {basename} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {signalProcess} from '@hearth/agent/host/cgroup'
 import {deviceHolders} from '@hearth/agent/host/device-holders'
-import {type LoopDevice, listLoopDevices} from '@hearth/agent/host/loop'
+import {type LoopDevice, listLoopDevices, restoreFlushes} from '@hearth/agent/host/loop'
 import {type Mount, readMounts} from '@hearth/agent/host/mountinfo'
 import {CommandError, run} from '@hearth/agent/host/run'
 import {removeHearthRemains} from './hearth-remains.ts'
@@ -78,6 +78,7 @@ const removeOnce = async (path: string): Promise<Left> => {
   const mounts = (await readMounts('self')).filter((mount) => isBelow(mount.mountPoint, path)).reverse()
   const devices = listLoopDevices().filter(({file}) => isBelow(file, path))
   for (const {device} of devices) await unlessFailed(run(['losetup', '--detach', device], signal))
+  if (devices.length > 0) await restoreFlushes()
   for (const {mountPoint} of mounts) await unlessFailed(run(['umount', mountPoint], signal))
   return {mounts, devices}
 }

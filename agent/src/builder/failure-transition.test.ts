@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import {describe, expect, it} from 'vitest'
 import type {BuilderAction} from '../reconcile/plan.ts'
-import {EpochFencedError, VolumeBusyError, VolumeContentError} from '../volume/attacher.ts'
+import {EpochFencedError, VolumeBusyError, VolumeContentError, VolumeWriteError} from '../volume/attacher.ts'
 import {afterFailure} from './failure-transition.ts'
 import {BuilderInUseError, BuilderSilentError, BuilderStartError, BuilderStuckError} from './runtime.ts'
 import {OverdueError} from './within.ts'
@@ -95,4 +95,9 @@ describe('afterFailure', () => {
       expect(afterFailure('detach', why, 1)).toEqual({change: {fault: {code: 'stuck', message: 'why'}}, again: true})
     },
   )
+
+  it('does not take a copy for clean that may not be on its disk, though its next detach works', () => {
+    const change = {leftClean: {clean: false, reason: 'not synced'}}
+    expect(afterFailure('detach', new VolumeWriteError('not synced'), 1)).toEqual({change, again: true})
+  })
 })

@@ -7,6 +7,7 @@ import {
   GenerationMissingError,
   VolumeBusyError,
   VolumeContentError,
+  VolumeWriteError,
 } from '../volume/attacher.ts'
 import {
   BuilderInUseError,
@@ -59,6 +60,8 @@ const isHopeless = (error: Error): boolean =>
   error instanceof OverdueError
 
 const afterEnding = (error: Error, attempt: number): Aftermath => {
+  if (error instanceof VolumeWriteError)
+    return {change: {leftClean: {clean: false, reason: error.message}}, again: true}
   const holds = error instanceof VolumeBusyError || error instanceof BuilderStuckError || error instanceof OverdueError
   if (!holds && attempt < attempts.any) return {change: null, again: true}
   return {change: {fault: {code: 'stuck', message: error.message}}, again: true}

@@ -99,6 +99,10 @@ export const openRuntime = async (options: RuntimeOptions, signal: AbortSignal):
     hierarchies,
     takeNetwork: (inner) => networks.take(inner),
     takeIdentity: (inner) => identities.take(inner),
+    refillSpares: () => {
+      networks.refill()
+      identities.refill()
+    },
     removeNetwork: (name, inner) => removeNetwork(networkDeps, name, inner),
     release,
   })
@@ -107,6 +111,7 @@ export const openRuntime = async (options: RuntimeOptions, signal: AbortSignal):
 type Deps = RuntimeOptions &
   Pick<StartDeps, 'hierarchies' | 'takeNetwork' | 'takeIdentity'> &
   Pick<RealRuntime, 'release'> & {
+    readonly refillSpares: () => void
     readonly removeNetwork: (name: string, signal: AbortSignal) => Promise<void>
   }
 
@@ -261,6 +266,7 @@ class Runtime implements RealRuntime {
   stop: BuilderRuntime['stop'] = async (builder, deadlineMs, signal) => {
     const closeConnections = async () => await this.closeConnections(builder, signal)
     this.#closeControl(builder)
+    this.#deps.refillSpares()
     const {buildkitd} = this.#deps.tools
     await stopBuilder(builder, deadlineMs, {...this.#deps, buildkitd, closeConnections}, signal)
   }

@@ -2,16 +2,18 @@ import type {Clock, Log} from '@hearth/proto/clock'
 
 /** Things made ahead, so that a builder's start doesn't wait for them. */
 export type Spares<Thing> = {
-  /** One that nobody else gets; made now if none is ready. Those taken are made anew a while later. */
+  /** One that nobody else gets; made now if none is ready. Those taken are made anew a while later, or with `refill`. */
   take(signal: AbortSignal): Promise<Thing>
+  /** Now is a good time: no client waits. */
+  refill(): void
   /** Resolves when `count` are ready; so many are kept from then on. */
   prepare(count: number, signal: AbortSignal): Promise<void>
   /** Makes no more; resolves when none is being made. What stands ready is the maker's to remove. */
   close(): Promise<void>
 }
 
-/** By then the builder that took one has started: making the next one must not slow it down. */
-const refillAfterMs = 500
+/** Making the next one must slow down neither the builder that took one nor its build; most builds have ended by then. */
+const refillAfterMs = 5_000
 
 export const createSpares = <Thing>(
   create: (signal: AbortSignal) => Promise<Thing>,
@@ -29,9 +31,9 @@ export const createSpares = <Thing>(
     filling = next.catch(() => undefined) // the one who asked gets it
     await next
   }
-  const refill = async (): Promise<void> => {
+  const refill = async (afterMs: number): Promise<void> => {
     try {
-      await clock.sleep(refillAfterMs, closed.signal)
+      if (afterMs > 0) await clock.sleep(afterMs, closed.signal)
       await queueFill(new AbortController().signal)
     } catch (err) {
       if (!closed.signal.aborted) log.warn({err}, 'a spare for the next builder could not be made')
@@ -44,9 +46,10 @@ export const createSpares = <Thing>(
     },
     take: async (signal) => {
       const spare = ready.shift()
-      if (wanted > 0) void refill()
+      if (wanted > 0) void refill(refillAfterMs)
       return spare ?? (await create(signal))
     },
+    refill: () => void refill(0),
     close: async () => {
       closed.abort()
       await filling

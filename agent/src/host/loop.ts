@@ -1,5 +1,5 @@
 import {constants, existsSync, readdirSync, readFileSync} from 'node:fs'
-import {open, readFile} from 'node:fs/promises'
+import {open, readFile, writeFile} from 'node:fs/promises'
 import {setTimeout as sleep} from 'node:timers/promises'
 import type {Log} from '@hearth/proto/clock'
 import {deviceHolders} from './device-holders.ts'
@@ -26,18 +26,46 @@ export const findLoopDevice = (file: string): LoopDevice | null =>
 /**
  * Puts a loop device on the file and returns its path; on one that has a device already, returns that. Direct I/O, or else a warning
  * and buffered I/O: then data is cached twice. Sectors are always 4096 bytes, so that a file system made on it mounts on every clone.
+ * `flushes` false: the file is not synced when whoever uses the device syncs; who detaches it has to.
  */
 export const attachLoop = async (
   file: string,
-  {run, log, signal}: {run: Run; log: Log; signal: AbortSignal},
+  {run, log, signal, flushes = true}: {run: Run; log: Log; signal: AbortSignal; flushes?: boolean},
 ): Promise<string> => {
   const existing = findLoopDevice(file)
   if (existing) return existing.device
   const device = await losetup(file, {run, signal})
+  const set = setFlushes(device, flushes)
+  if (flushes) await set // else nobody waits: it takes the kernel 20 ms, and is as good a little later
   const directIo = await readFile(`/sys/block/${device.slice('/dev/'.length)}/loop/dio`, 'utf8')
   if (directIo.trim() !== '1')
     log.warn({file, device}, 'no direct I/O under this loop device: its data is cached twice')
   return device
+}
+
+/**
+ * A device with `write through` has no cache that could be flushed, says the kernel (Documentation/ABI/stable/sysfs-block), and drops all
+ * flushes. It says so of this number even for the next file; where it takes no word on it, there are flushes.
+ */
+const setFlushes = async (device: string, flushes: boolean): Promise<void> => {
+  const wanted = flushes ? 'write back' : 'write through'
+  const knob = `/sys/block/${device.slice('/dev/'.length)}/queue/write_cache`
+  const set = async () => {
+    if ((await readFile(knob, 'utf8')).trim() !== wanted) await writeFile(knob, wanted)
+  }
+  const last = (settings.get(device) ?? Promise.resolve()).then(set).catch(() => undefined)
+  settings.set(device, last)
+  await last
+  if (settings.get(device) === last) settings.delete(device)
+}
+
+/** What is being said of a device: one after the other, so that the last word holds. */
+const settings = new Map<string, Promise<void>>()
+
+/** Gives devices without a file their flushes back, which they lack if another than `detachLoop` took a file off. */
+export const restoreFlushes = async (): Promise<void> => {
+  for (const name of readdirSync('/sys/block'))
+    if (/^loop\d+$/.test(name) && !existsSync(`/sys/block/${name}/loop`)) await setFlushes(`/dev/${name}`, true)
 }
 
 const losetup = async (file: string, {run, signal}: {run: Run; signal: AbortSignal}): Promise<string> => {
@@ -64,6 +92,7 @@ export const detachLoop = async (
     const attached = findLoopDevice(file)
     if (!attached) return
     if (await opensExclusively(attached.device)) {
+      await setFlushes(attached.device, true)
       await run(['losetup', '--detach', attached.device], signal)
       if (!findLoopDevice(file)) return
     }

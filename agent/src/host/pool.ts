@@ -1,5 +1,5 @@
 import {mkdir, statfs} from 'node:fs/promises'
-import {DeviceBusyError, detachLoop, listLoopDevices} from './loop.ts'
+import {DeviceBusyError, detachLoop, listLoopDevices, restoreFlushes} from './loop.ts'
 import {type Mount, readMounts} from './mountinfo.ts'
 import {growImage, openImage} from './pool-image.ts'
 import {type PoolArguments, placesOf} from './pool-places.ts'
@@ -23,6 +23,7 @@ const xfsMagic = 0x58465342
  */
 export const openPool = async (pool: PoolArguments): Promise<Pool> => {
   await mkdir(pool.stateDirectory, {recursive: true, mode: 0o700})
+  await restoreFlushes()
   const places = await placesOf(pool.stateDirectory)
   const useImage = (await hasFile(places.image)) || !(await hasReflink(pool.stateDirectory))
   if (useImage) await openImage(places, await mountAt(places.mountPoint), pool)

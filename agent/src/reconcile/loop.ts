@@ -171,7 +171,7 @@ export class ReconcileLoop {
         // What the act wrote down is said at once; the look that follows makes the rest right. For a lease a client waits, and what is
         // said is heard before that look takes the thread, which fleet and agent share in `hearth up`.
         if (this.#seen && !signal.aborted) this.#deps.report(observedMessage(this.#deps.journal, this.#seen))
-        if (isOnLease(action)) void this.#deps.clock.sleep(0, signal).then(this.nudge, this.nudge)
+        if (isOnLease(action)) void this.#deps.clock.sleep(0, signal).catch(() => undefined).then(this.nudge)
         else this.nudge()
       })
     this.#busy.set(key, {act: actOf(action), done, drop})

@@ -32,6 +32,10 @@ export class CopyMissingError extends Error {
 export class VolumeContentError extends Error {
   override readonly name = 'VolumeContentError'
 }
+/** What was written to the copy may not have reached its disk. The device is off; a later `detach` does not find out again. */
+export class VolumeWriteError extends Error {
+  override readonly name = 'VolumeWriteError'
+}
 
 /**
  * `onFormat` notes durably that the copy is about to be formatted, which may happen once only; it is called before the first byte of
@@ -58,6 +62,9 @@ export interface VolumeAttacher {
    * Throws `CopyMissingError`, `VolumeContentError`, `VolumeBusyError` (attached under an older epoch), `EpochFencedError`.
    */
   attach(request: AttachRequest, signal: AbortSignal): Promise<AttachedCopy>
-  /** Done only when the device opens exclusively and is gone. Throws `VolumeBusyError`, naming who holds it; killing is not its call. */
+  /**
+   * Done only when the device opens exclusively and is gone, and all that was written to it would survive a power loss. Throws
+   * `VolumeBusyError`, naming who holds it (killing is not its call), or `VolumeWriteError`.
+   */
   detach(copy: CopyId, signal: AbortSignal): Promise<void>
 }

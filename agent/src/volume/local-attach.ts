@@ -10,6 +10,7 @@ import {
   listLoopDevices,
   opensExclusively,
 } from '../host/loop.ts'
+import {sync} from '../host/reflink.ts'
 import {makeXfs} from '../host/xfs.ts'
 import {
   type AttachedCopy,
@@ -17,6 +18,7 @@ import {
   EpochFencedError,
   VolumeBusyError,
   VolumeContentError,
+  VolumeWriteError,
 } from './attacher.ts'
 import {readCopy, requireFilesystem} from './local-content.ts'
 import {imageIdOf, type LocalPool} from './local-pool.ts'
@@ -44,7 +46,7 @@ export const attach = async (request: AttachRequest, pool: LocalPool, signal: Ab
   else requireFilesystem(copy, filesystem, content)
   if (seen < epoch) await writeEpochFile(pool.paths.epoch(copy), epoch)
   const isLarger = content.kind === 'xfs' && content.imageBytes - content.superblock.sizeBytes >= leastGrowthBytes
-  const device = attached?.device ?? (await attachLoop(image, {...pool, signal}))
+  const device = attached?.device ?? (await attachLoop(image, {...pool, signal, flushes: false}))
   return {copy, device, ...(isLarger && {isLarger})}
 }
 
@@ -91,5 +93,17 @@ export const detach = async (copy: CopyId, {paths, run, busyWaitMs}: LocalPool, 
   } catch (cause) {
     if (!(cause instanceof DeviceBusyError)) throw cause
     throw new VolumeBusyError(`copy ${copy} can't be detached: ${cause.message}`, {cause})
+  }
+  await syncCopy(copy, paths.copy(copy))
+}
+
+/** Only here: until a builder has ended in order its copy is worth nothing after a power loss, so its syncs need not reach the disk. */
+const syncCopy = async (copy: CopyId, image: string): Promise<void> => {
+  try {
+    await sync(image)
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new VolumeWriteError(`what was written to copy ${copy} may not be on the disk: ${why}`, {cause})
   }
 }
