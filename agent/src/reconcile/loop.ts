@@ -113,8 +113,11 @@ export class ReconcileLoop {
     // Both have nudged another look.
     const isSeenWhole = (action: Action) =>
       !underWay.has(keyOf(action)) && (action.on !== 'builder' || known.has(action.builder))
-    for (const action of actions) if (isSeenWhole(action)) this.#begin(action, signal)
-    report(observedMessage(journal, this.#seen)) // last: no act needs to wait for it
+    const wholly = actions.filter(isSeenWhole)
+    for (const action of wholly) this.#begin(action, signal)
+    // Last: no act needs to wait for it. Nor a client: what opens a lease says all of this when it is done, a few milliseconds later.
+    if (!wholly.some((action) => action.on === 'builder' && action.do.type === 'openLease'))
+      report(observedMessage(journal, this.#seen))
   }
 
   async #observe(signal: AbortSignal): Promise<Seen> {
@@ -171,7 +174,11 @@ export class ReconcileLoop {
         // What the act wrote down is said at once; the look that follows makes the rest right. For a lease a client waits, and what is
         // said is heard before that look takes the thread, which fleet and agent share in `hearth up`.
         if (this.#seen && !signal.aborted) this.#deps.report(observedMessage(this.#deps.journal, this.#seen))
-        if (isOnLease(action)) void this.#deps.clock.sleep(0, signal).catch(() => undefined).then(this.nudge)
+        if (isOnLease(action))
+          void this.#deps.clock
+            .sleep(0, signal)
+            .catch(() => undefined)
+            .then(this.nudge)
         else this.nudge()
       })
     this.#busy.set(key, {act: actOf(action), done, drop})
