@@ -70,6 +70,7 @@ describe.skipIf(unprivileged())('an untrusted build', () => {
     const [ours, theirs] = [await robbed.loot(), await robber.loot()]
     await handshake(ours.way, ours.keyPem)
     await handshake(theirs.way, theirs.keyPem)
+    await expect(handshake({...ours.way, certificatePem: null}, ours.keyPem)).rejects.toThrow(/certificate required/)
     for (const caPem of [ours.way.caPem, theirs.way.caPem]) {
       const forged = {endpoints: ours.way.endpoints, caPem, certificatePem: theirs.way.certificatePem}
       await expect(handshake(forged, theirs.keyPem)).rejects.toThrow(/unknown ca|certificate|closed the connection/i)
