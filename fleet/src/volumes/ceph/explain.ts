@@ -27,7 +27,10 @@ export const explain = async (failure: Failure, signal: AbortSignal): Promise<Er
   const {deps, asked, key, error, overdue, ms} = failure
   const {pool, monitors} = deps.settings
   const cause = {cause: error}
-  const code = await look(failure, ['rbd', ...failure.connection, 'namespace', 'ls', pool], signal)
+  const tellsItself = error instanceof CommandError && error.exitCode === timedOut // it has waited, so another would
+  const code = tellsItself
+    ? timedOut
+    : await look(failure, ['rbd', ...failure.connection, 'namespace', 'ls', pool], signal)
   if (code === timedOut || code === null)
     return new StorageUnreachableError(
       `${asked.what}: the Ceph cluster does not answer (${await describeMonitors(deps, signal)}). Builds start again by themselves ` +
