@@ -1,7 +1,7 @@
 # A virtual machine with Debian's own kernel, for tests of what the kernel here may lack (rbd, nbd): vmlinuz and initrd.
 
 set_up_guest() {
-  # The Debian package's name of the kernel for this architecture; emulation of another one would be too slow.
+  # An architecture is emulated on itself only: another one would be too slow.
   [ "$(uname -m)" = x86_64 ] || {
     way guest "" "skipped: only tried on x86_64"
     return

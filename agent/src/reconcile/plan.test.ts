@@ -30,8 +30,11 @@ const hasReasonToEnd = (each: {row: JournalBuilder; world: PlanInput}) => {
   return desired.want === 'terminated' || fault !== null || leftClean !== null || unclaimed
 }
 const isSuspect = ({row, world}: {row: JournalBuilder; world: PlanInput}) => world.suspects.has(row.builder)
-const hasFailed = ({row, world}: {row: JournalBuilder; world: PlanInput}) =>
-  row.attachIntended && world.failed.has(row.desired.copy)
+const hasFailed = (each: {row: JournalBuilder; world: PlanInput}) => {
+  const {row, world} = each
+  const isGone = runs(each) && row.startDone && !world.attached.has(row.desired.copy)
+  return row.attachIntended && (isGone || world.failed.has(row.desired.copy))
+}
 const mayStart = (each: {row: JournalBuilder; world: PlanInput}) =>
   !hasReasonToEnd(each) &&
   !hasFailed(each) &&
@@ -186,7 +189,8 @@ describe('plan', () => {
           ...{tidyDue: false, prunedForRoom: true, checkpoint: null},
         }),
       )
-      const sound = {idle: new Map(), suspects: new Map(), failed: new Map()}
+      const attached = new Set(world.builders.map(({desired}) => desired.copy))
+      const sound = {idle: new Map(), suspects: new Map(), failed: new Map(), attached}
       for (const connections of [1, null]) {
         const seen = new Map([...world.seen].map(([builder, each]) => [builder, {...each, connections}]))
         const acts = actsOf({...world, builders: forgotten, seen, ...sound})

@@ -112,7 +112,8 @@ const isEnding = (row: JournalBuilder, {idle, policy}: PlanInput): boolean =>
 
 const towardsReady = (row: JournalBuilder, seen: SeenBuilder | undefined, input: PlanInput): BuilderAction | null => {
   const {copy} = row.desired
-  const failure = input.failed.get(copy)
+  const isGone = seen?.running === true && row.startDone && !input.attached.has(copy)
+  const failure = isGone ? 'its device is gone' : input.failed.get(copy)
   if (failure && row.attachIntended)
     return {type: 'fail', fault: {code: volumeFailed, message: `copy ${copy} has failed: ${failure}`}}
   if (seen?.running) return row.startDone ? nextForLease(row, seen, input) : {type: 'adopt'}

@@ -24,7 +24,8 @@ export const createNbd = ({
 }): Mapper => {
   const isOf = (place: Place, name: string): boolean => {
     const pid = kernel.read(`${blocks}/${name}/pid`)
-    return pid !== null && (kernel.read(`/proc/${pid}/cmdline`) ?? '').includes(place.configuration)
+    const [program = '', ...words] = pid === null ? [] : (kernel.read(`/proc/${pid}/cmdline`) ?? '').split('\0')
+    return program.endsWith('rbd-nbd') && words.includes(place.configuration)
   }
   const deviceOf = (place: Place): string | null => {
     const name = kernel.list(blocks).find((each) => each.startsWith('nbd') && isOf(place, each))
@@ -39,7 +40,7 @@ export const createNbd = ({
       return hasNbd() ? null : 'the kernel has no nbd (module nbd)'
     },
     deviceOf,
-    failureOf: async () => null, // without its server it is no device any more
+    failureOf: async () => null, // without its server it is no device any more, which shows by itself
     map: async (place, {pool, namespace, image, user}: CephCredentials, _deps, signal) => {
       const known = deviceOf(place)
       if (known) return known

@@ -1,9 +1,9 @@
 import type {CopyId, GenerationId} from '@hearth/proto/ids'
-import {CopyMissingError, VolumeContentError} from '@hearth/proto/volume-errors'
+import {CopyMissingError} from '@hearth/proto/volume-errors'
 import type {WhileFrozen} from '@hearth/proto/volume-store'
 import {errno} from './asked.ts'
 import {unless, unlessLocked} from './cluster.ts'
-import {imageOf} from './image.ts'
+import {imageOf, requireContent} from './image.ts'
 import type {World} from './store.ts'
 
 // A snapshot of an image that a host has open: librbd hands the request to the client that holds the image's lock, which makes it. The
@@ -24,8 +24,7 @@ export const checkpoint = async (
   const used = await looks.used(copy, signal)
   if (!used) throw new CopyMissingError(`${what}: it is not in Ceph`)
   if (used.generationBytes.has(generation)) return
-  if (used.copyBytes + used.generationBytes.size === 0 && (await looks.parent(copy, signal))?.parent === null)
-    throw new VolumeContentError(`${what}: nothing was ever written to it`)
+  await requireContent(copy, what, used, looks, signal)
   const image = imageOf(copy, settings)
   const part = `${image}@${generation}${suffix}`
   await removeSnapshot(part, what, world, signal)

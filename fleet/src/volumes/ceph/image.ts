@@ -1,4 +1,5 @@
 import type {BuilderId, CopyId, Epoch, GenerationId} from '@hearth/proto/ids'
+import {VolumeContentError} from '@hearth/proto/volume-errors'
 import type {Claim} from '../../storage/shared-storage.ts'
 import {type Asked, errno} from './asked.ts'
 import {type Cluster, unless} from './cluster.ts'
@@ -96,3 +97,15 @@ export const createLooks = (cluster: Cluster, settings: CephSettings) => {
 }
 export type Used = {readonly copyBytes: number; readonly generationBytes: ReadonlyMap<GenerationId, number>}
 export type Looks = ReturnType<typeof createLooks>
+
+/** What nobody ever wrote to holds no file system, and would be an empty cache for good. Throws `VolumeContentError`. */
+export const requireContent = async (
+  copy: CopyId,
+  what: string,
+  {copyBytes, generationBytes}: Used,
+  looks: Looks,
+  signal: AbortSignal,
+): Promise<void> => {
+  if (copyBytes + generationBytes.size === 0 && (await looks.parent(copy, signal))?.parent === null)
+    throw new VolumeContentError(`${what}: nothing was ever written to it`)
+}

@@ -23,7 +23,6 @@ export const osdCaps = (pool: string, copy: CopyId, ancestors: readonly CopyId[]
 export type KnownCopy = {
   /** The last that it has written down. */
   readonly claim: Claim | null
-  /** Or more than are left: those that were flattened away since. */
   readonly ancestors: readonly CopyId[]
   /** Made, and not given out yet. */
   readonly key: string | null

@@ -10,14 +10,13 @@ import {
   StaleLockError,
   StorageUnreachableError,
   VolumeBusyError,
-  VolumeContentError,
 } from '@hearth/proto/volume-errors'
 import type {CheckpointStore, VolumeStore} from '@hearth/proto/volume-store'
 import type {Claim, InspectedCopy} from '../../storage/shared-storage.ts'
 import {errno} from './asked.ts'
 import {checkpoint, removeParts} from './checkpoint.ts'
 import {type Cluster, openCluster, unless, unlessLocked} from './cluster.ts'
-import {createLooks, deletedKey, features, imageOf, type Looks, snapshotOf, wholeKey} from './image.ts'
+import {createLooks, deletedKey, features, imageOf, type Looks, requireContent, snapshotOf, wholeKey} from './image.ts'
 import {credentials, type Known, prepare, revoke} from './keys.ts'
 import {collect, removeHalfMade} from './remove.ts'
 import type {CephDeps, CephSettings} from './settings.ts'
@@ -148,8 +147,7 @@ const seal = async (copy: CopyId, generation: GenerationId, world: World, signal
   if (!used) throw new CopyMissingError(`${what}: it is not in Ceph`)
   if (used.generationBytes.has(generation)) return
   if (clients?.length) throw new VolumeBusyError(`${what}: it is attached by ${addressesOf(clients)}`)
-  if (used.copyBytes + used.generationBytes.size === 0 && (await looks.parent(copy, signal))?.parent === null)
-    throw new VolumeContentError(`${what}: nothing was ever written to it`)
+  await requireContent(copy, what, used, looks, signal)
   const expected = [errno.exists, errno.readOnly]
   const command = ['snap', 'create', '--no-progress', snapshotOf(copy, generation, settings)]
   try {
