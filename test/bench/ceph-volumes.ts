@@ -33,7 +33,7 @@ export const cephVolumes = ({directory}: Pick<Place, 'directory'>): Stage => {
   const detach = async () => {
     await host.detach(copy, signal)
     await fleet.store.revoke(copy, signal)
-    await fleet.store.prepare(copy, signal)
+    await fleet.store.prepare(copy, epoch as Epoch, signal)
   }
   const open = async () => {
     fleet = await makeFleetRig()

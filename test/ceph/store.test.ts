@@ -152,6 +152,55 @@ describe.skipIf(unprivileged())('the store on a real Ceph', () => {
     await rig.store.credentials(clone, claim, signal)
   })
 
+  describe('an epoch that was claimed ahead', () => {
+    const next = {epoch: 2 as Epoch, builder: 'n-2' as BuilderId}
+    const prepared = async (): Promise<CopyId> => {
+      const copy = await rig.newCopy()
+      await rig.store.credentials(copy, claim, signal)
+      await writeOnce(rig.ceph, copy)
+      await rig.store.revoke(copy, signal)
+      const generation = `g-${copy}` as GenerationId
+      rig.origins.set(generation, copy)
+      await rig.store.seal(copy, generation, signal)
+      await rig.store.prepare(copy, claim.epoch, signal)
+      return copy
+    }
+    /** A fleet that knows nothing of what the first one did. */
+    const restarted = () => rig.open().store
+
+    test('is given out without a program, and only once', async () => {
+      const copy = await prepared()
+      await rig.ceph.signal('mon', 'SIGSTOP')
+      const {key} = await rig.store.credentials(copy, next, signal).finally(() => rig.ceph.signal('mon', 'SIGCONT'))
+      expect((await rig.store.credentials(copy, next, signal)).key).toBe(key)
+      const other = rig.store.credentials(copy, {...next, builder: 'n-3' as BuilderId}, signal)
+      await expect(other).rejects.toMatchObject({name: 'EpochFencedError'})
+    })
+
+    test('a fleet that restarted gives it out if nothing was written since, for one builder', async () => {
+      const copy = await prepared()
+      const store = restarted()
+      await store.credentials(copy, next, signal)
+      const other = restarted().credentials(copy, {...next, builder: 'n-3' as BuilderId}, signal)
+      await expect(other).rejects.toMatchObject({name: 'EpochFencedError', message: expect.stringContaining('n-2')})
+    })
+
+    test('a store that was restored does not get what was written under it', async () => {
+      const copy = await prepared()
+      await rig.store.credentials(copy, next, signal)
+      await writeOnce(rig.ceph, copy)
+      for (const builder of ['n-2', 'n-3'] as BuilderId[]) {
+        const late = restarted().credentials(copy, {...next, builder}, signal)
+        await expect(late).rejects.toMatchObject({
+          name: 'EpochFencedError',
+          message: expect.stringMatching(/something was written to it since it was sealed.*older than the storage/),
+        })
+      }
+      const before = restarted().credentials(copy, {...next, epoch: 1 as Epoch}, signal)
+      await expect(before).rejects.toMatchObject({name: 'EpochFencedError'})
+    })
+  })
+
   const addressOf = async (copy: CopyId): Promise<string> =>
     /watcher=(\S+)/.exec(await rig.ceph.rbd('status', `${rig.ceph.pool}/${copy}/${copy}`))?.[1] ?? ''
 

@@ -177,14 +177,16 @@ const seal = async (
     failure = `it could not be sealed: ${error.message}`
   }
   const ms = core.clock.monotonic() - began
-  await act(core, async (change) => {
+  const epoch = await act(core, async (change) => {
     const record = await change.tx.builders.get(builder)
-    if (!record?.sealing || record.seal !== generation) return
+    if (!record?.sealing || record.seal !== generation) return null
     const {reason, timingsMs} = record.sealing
     const end = failure === null ? {clean: true, reason, generation} : {clean: false, reason: failure, generation: null}
     await releaseBuilder(change, record, {...end, timingsMs: {...timingsMs, seal: ms}})
+    return record.epoch
   })
-  if (failure === null) await store.prepare(copy, signal).catch(() => null) // then the next host that asks waits for it
+  if (failure !== null || epoch === null) return
+  await store.prepare(copy, epoch, signal).catch(() => null) // then the next host that asks waits for it
 }
 
 const isFinal = (error: unknown, attempt: number): error is Error =>

@@ -13,8 +13,8 @@ export type SharedStorage = {
   readonly store: Pick<VolumeStore, 'usage' | 'create' | 'seal' | 'deleteCopy' | 'deleteGeneration'> & {
     /** What a host needs to attach the copy. Throws `EpochFencedError` where the claim comes too late, `CopyMissingError`. */
     credentials(copy: CopyId, claim: Claim, signal: AbortSignal): Promise<CephCredentials>
-    /** Does ahead what can be done of that. What becomes of it is no matter. */
-    prepare(copy: CopyId, signal: AbortSignal): Promise<void>
+    /** Does ahead what can be done of that for a sealed copy; `epoch`: its last. What becomes of it is no matter. */
+    prepare(copy: CopyId, epoch: Epoch, signal: AbortSignal): Promise<void>
     /** What was given out opens the copy for nobody new. */
     revoke(copy: CopyId, signal: AbortSignal): Promise<void>
     /** Makes it that large, or leaves it if it is already. */

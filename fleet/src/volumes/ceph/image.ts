@@ -1,6 +1,5 @@
 import type {BuilderId, CopyId, Epoch, GenerationId} from '@hearth/proto/ids'
 import {VolumeContentError} from '@hearth/proto/volume-errors'
-import type {Claim} from '../../storage/shared-storage.ts'
 import {type Asked, errno} from './asked.ts'
 import {type Cluster, unless} from './cluster.ts'
 import type {CephSettings} from './settings.ts'
@@ -15,6 +14,10 @@ export const deletedKey = 'hearth.deleted'
 
 /** Set before a host gets what it needs to attach the copy, to `<copy> <epoch> <builder>`. A clone inherits another copy's. */
 export const claimKey = 'hearth.claim'
+/** In place of a builder: the epoch is claimed ahead. */
+export const nobody = '-'
+/** The last claim that is written down for a copy. `builder` null: ahead, for whichever will have it. */
+export type Mark = {readonly epoch: Epoch; readonly builder: BuilderId | null}
 
 /** krbd knows all of these since 5.3; `fast-diff` makes `rbd du` quick, `deep-flatten` lets a flattened image's snapshots go. */
 export const features = 'layering,exclusive-lock,object-map,fast-diff,deep-flatten'
@@ -30,7 +33,7 @@ export type Marks = {
   readonly made: boolean
   readonly foreign: boolean
   readonly deleted: boolean
-  readonly claim: Claim | null
+  readonly claim: Mark | null
 }
 export type Client = {readonly address: string}
 export type Locker = Client & {readonly id: string; readonly locker: string}
@@ -57,7 +60,8 @@ export const createLooks = (cluster: Cluster, settings: CephSettings) => {
       const owner = found[wholeKey]
       const foreign = owner !== undefined && owner !== settings.owner
       const [of, epoch, builder] = found[claimKey]?.split(' ') ?? []
-      const claim = of === copy ? {epoch: Number(epoch) as Epoch, builder: builder as BuilderId} : null
+      const by = builder === nobody ? null : (builder as BuilderId)
+      const claim = of === copy ? {epoch: Number(epoch) as Epoch, builder: by} : null
       return {made: owner === settings.owner, foreign, deleted: found[deletedKey] === copy, claim}
     },
     /** The copy that it was cloned from and still reads from. */

@@ -1,10 +1,10 @@
 import type {CephCredentials} from '@hearth/proto/ceph-credentials'
-import type {CopyId} from '@hearth/proto/ids'
+import type {CopyId, Epoch} from '@hearth/proto/ids'
 import {CopyMissingError, EpochFencedError} from '@hearth/proto/volume-errors'
 import type {Claim} from '../../storage/shared-storage.ts'
 import {errno} from './asked.ts'
 import {type Cluster, unless, unlessLocked} from './cluster.ts'
-import {claimKey, imageOf, type Looks} from './image.ts'
+import {claimKey, imageOf, type Looks, type Mark, nobody} from './image.ts'
 import type {CephSettings} from './settings.ts'
 
 // Each copy has a key of its own. It can write in the copy's namespace and read in those of its ancestors, whose objects a clone shares;
@@ -22,12 +22,18 @@ export const osdCaps = (pool: string, copy: CopyId, ancestors: readonly CopyId[]
 /** What this fleet, which alone gives copies out, knows of a copy without asking: a program takes a tenth of a second and more. */
 export type KnownCopy = {
   /** The last that it has written down. */
-  readonly claim: Claim | null
-  readonly ancestors: readonly CopyId[]
+  readonly claim: Mark | null
+  /** Null: to be looked up. */
+  readonly ancestors: readonly CopyId[] | null
   /** Made, and not given out yet. */
   readonly key: string | null
 }
 export type Known = Map<CopyId, KnownCopy>
+
+/** Copies have been flattened: who read from them has fewer ancestors now, and a key for those needs other caps. */
+export const forgetAncestors = (known: Known): void => {
+  for (const [copy, each] of known) known.set(copy, {...each, ancestors: null, key: null})
+}
 
 type Deps = {readonly cluster: Cluster; readonly looks: Looks; readonly settings: CephSettings; readonly known: Known}
 
@@ -53,20 +59,42 @@ export const credentials = async (
   signal: AbortSignal,
 ): Promise<CephCredentials> => {
   const {settings, known} = deps
-  const before = known.get(copy) ?? (await lookAt(copy, deps, signal))
+  const ours = known.get(copy)
+  const before = ours ?? (await lookAt(copy, deps, signal))
   refuseLate(copy, claim, before.claim)
+  const isAhead = before.claim?.epoch === claim.epoch && before.claim.builder === null
+  if (isAhead && !ours) await requireUntouched(copy, claim, deps, signal)
   known.delete(copy) // until it is known what came of this
-  const staked = isSame(claim, before.claim) ? null : stake(copy, claim, deps, signal)
-  const [key] = await Promise.all([before.key ?? freshKey(copy, before.ancestors, deps, signal), staked])
-  known.set(copy, {claim, ancestors: before.ancestors, key: null})
+  const isStaked = isSame(claim, before.claim) || (isAhead && ours !== undefined)
+  const ancestors = before.ancestors ?? (await ancestorsOf(copy, deps, signal))
+  const staked = isStaked ? null : stake(copy, claim, deps, signal)
+  const [key] = await Promise.all([before.key ?? freshKey(copy, ancestors, deps, signal), staked])
+  known.set(copy, {claim, ancestors, key: null})
   return {monitors: [...settings.monitors], pool: settings.pool, namespace: copy, image: copy, user: userOf(copy), key}
 }
 
-/** Makes the key ahead of the next host that asks. Nobody has it yet. */
-export const prepare = async (copy: CopyId, deps: Deps, signal: AbortSignal): Promise<void> => {
+/**
+ * Does ahead what the next host that asks would wait for, once the copy is sealed: makes its key, which nobody has yet, and claims the
+ * epoch after `epoch`, the last that was had, for whichever builder it will be. This fleet knows that nobody has had that one; another,
+ * or this one after a restart, believes it of an image that is still as it was sealed.
+ */
+export const prepare = async (copy: CopyId, epoch: Epoch, deps: Deps, signal: AbortSignal): Promise<void> => {
   const {known} = deps
   const before = known.get(copy) ?? (await lookAt(copy, deps, signal))
-  known.set(copy, {...before, key: await freshKey(copy, before.ancestors, deps, signal)})
+  if ((before.claim?.epoch ?? 0) > epoch) return // prepared already; or by a store that is newer than this fleet's
+  known.delete(copy)
+  const claim = {epoch: (epoch + 1) as Epoch, builder: null}
+  const ancestors = before.ancestors ?? (await ancestorsOf(copy, deps, signal))
+  const [key] = await Promise.all([freshKey(copy, ancestors, deps, signal), stake(copy, claim, deps, signal)])
+  known.set(copy, {claim, ancestors, key})
+}
+
+/** Claimed ahead by a fleet that may be gone: was the epoch had, and is it only a restored store that does not know? */
+const requireUntouched = async (copy: CopyId, {epoch}: Claim, {looks}: Deps, signal: AbortSignal): Promise<void> => {
+  const used = await looks.used(copy, signal)
+  if (!used) throw new CopyMissingError(missingText(copy))
+  if (used.copyBytes > 0)
+    throw new EpochFencedError(lateText(copy, `epoch ${epoch} (something was written to it since it was sealed)`))
 }
 
 const lookAt = async (copy: CopyId, deps: Deps, signal: AbortSignal): Promise<KnownCopy> => {
@@ -91,21 +119,23 @@ const freshKey = async (
   return key
 }
 
-const isSame = (claim: Claim, last: Claim | null): boolean =>
+const isSame = (claim: Claim, last: Mark | null): boolean =>
   last?.epoch === claim.epoch && last.builder === claim.builder
 
-const refuseLate = (copy: CopyId, claim: Claim, last: Claim | null): void => {
+const refuseLate = (copy: CopyId, claim: Claim, last: Mark | null): void => {
   if (!last || isSame(claim, last) || last.epoch < claim.epoch) return
-  throw new EpochFencedError(
-    `copy ${copy} was attached under epoch ${last.epoch} (builder ${last.builder}), of which this fleet's store knows nothing: ` +
-      'it is older than the storage. The copy is given up; the next build starts on a clone of the last good generation',
-  )
+  if (last.epoch === claim.epoch && last.builder === null) return
+  throw new EpochFencedError(lateText(copy, `epoch ${last.epoch} (builder ${last.builder ?? 'not known'})`))
 }
 
-const stake = async (copy: CopyId, {epoch, builder}: Claim, {cluster, settings}: Deps, signal: AbortSignal) => {
-  const what = `copy ${copy} can't be claimed for builder ${builder}`
+const lateText = (copy: CopyId, under: string): string =>
+  `copy ${copy} was attached under ${under}, of which this fleet's store knows nothing: ` +
+  'it is older than the storage. The copy is given up; the next build starts on a clone of the last good generation'
+
+const stake = async (copy: CopyId, {epoch, builder}: Mark, {cluster, settings}: Deps, signal: AbortSignal) => {
+  const what = `copy ${copy} can't be claimed for ${builder === null ? 'its next builder' : `builder ${builder}`}`
   const expected = [errno.missing, errno.readOnly]
-  const command = ['image-meta', 'set', imageOf(copy, settings), claimKey, `${copy} ${epoch} ${builder}`]
+  const command = ['image-meta', 'set', imageOf(copy, settings), claimKey, `${copy} ${epoch} ${builder ?? nobody}`]
   const said = unless([errno.missing], cluster.rbd(command, {what, expected}, signal))
   if ((await unlessLocked(what, said)) === null) throw new CopyMissingError(missingText(copy))
 }

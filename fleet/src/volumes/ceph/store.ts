@@ -1,7 +1,7 @@
 import {abortable} from '@hearth/proto/abortable'
 import type {CephCredentials} from '@hearth/proto/ceph-credentials'
 import type {DesiredCopy} from '@hearth/proto/desired'
-import type {CopyId, GenerationId} from '@hearth/proto/ids'
+import type {CopyId, Epoch, GenerationId} from '@hearth/proto/ids'
 import {createOneAtATime} from '@hearth/proto/one-at-a-time'
 import {CommandError} from '@hearth/proto/run'
 import {
@@ -41,7 +41,7 @@ export type CephStore = VolumeStore &
     /** See keys.ts. Call it when a copy was released. */
     revoke(copy: CopyId, signal: AbortSignal): Promise<void>
     /** See keys.ts. Call it when a copy may soon be attached. */
-    prepare(copy: CopyId, signal: AbortSignal): Promise<void>
+    prepare(copy: CopyId, epoch: Epoch, signal: AbortSignal): Promise<void>
     /** Removes what interrupted acts and deleted generations left. */
     sweep(signal: AbortSignal): Promise<void>
     /** See upkeep.ts. */
@@ -75,7 +75,7 @@ export const createCephStore = (deps: CephStoreDeps): CephStore => {
   return {
     usage: (signal) => usage(world, signal),
     credentials: (copy, claim, signal) => oneAtATime(copy, () => credentials(copy, claim, world, signal), signal),
-    prepare: (copy, signal) => oneAtATime(copy, () => prepare(copy, world, signal), signal),
+    prepare: (copy, epoch, signal) => oneAtATime(copy, () => prepare(copy, epoch, world, signal), signal),
     revoke: (copy, signal) => oneAtATime(copy, () => revoke(copy, world, signal), signal),
     create: (copy, signal) => oneAtATime(copy.copy, () => create(copy, world, signal), signal),
     seal: (copy, generation, signal) => oneAtATime(copy, () => seal(copy, generation, world, signal), signal),

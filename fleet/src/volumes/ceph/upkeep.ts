@@ -6,6 +6,7 @@ import {isPart} from './checkpoint.ts'
 import {unless, unlessLocked} from './cluster.ts'
 import {forEach} from './for-each.ts'
 import {imageOf} from './image.ts'
+import {forgetAncestors} from './keys.ts'
 import type {FoundCopy} from './orphans-decide.ts'
 import type {World} from './store.ts'
 
@@ -18,7 +19,7 @@ export const flatten = async (copy: CopyId, world: World, signal: AbortSignal): 
   const found = await world.looks.parent(copy, signal)
   if (!found?.parent) return
   await write(['flatten', '--no-progress', imageOf(copy, world.settings)], what, world, signal)
-  world.known.clear() // what reads from it has fewer ancestors now
+  forgetAncestors(world.known)
 }
 
 /** Gives back to the pool what holds only zeros. */
