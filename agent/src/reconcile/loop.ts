@@ -32,6 +32,7 @@ export type LoopDeps = {
 }
 
 const settleMs = 20_000
+const clientConnectsMs = 25
 type Stored = Awaited<ReturnType<VolumeStore['usage']>>
 
 /**
@@ -171,17 +172,19 @@ export class ReconcileLoop {
         if (!isOnLease(action)) this.#stored.drop()
         if (isDeletion(action)) this.#usage.drop()
         else if (action.on === 'builder' && action.do.type === 'closeLease') this.#usage.drop() // the next build may come at once: is there room?
-        // What the act wrote down is said at once; the look that follows makes the rest right. For a lease a client waits, and what is
-        // said is heard before that look takes the thread, which fleet and agent share in `hearth up`.
+        // What the act wrote down is said at once; the look that follows makes the rest right.
         if (this.#seen && !signal.aborted) this.#deps.report(observedMessage(this.#deps.journal, this.#seen))
-        if (isOnLease(action))
-          void this.#deps.clock
-            .sleep(0, signal)
-            .catch(() => undefined)
-            .then(this.nudge)
-        else this.nudge()
+        void this.#lookAfter(action, signal)
       })
     this.#busy.set(key, {act: actOf(action), done, drop})
+  }
+
+  /** A client waits for what is said of its lease, and that look would take the thread, and a CPU, from whoever hears it. */
+  async #lookAfter(action: Action, signal: AbortSignal): Promise<void> {
+    const {clock} = this.#deps
+    const opensLease = action.on === 'builder' && action.do.type === 'openLease'
+    if (isOnLease(action)) await clock.sleep(opensLease ? clientConnectsMs : 0, signal).catch(() => undefined)
+    this.nudge()
   }
 
   async #act(action: Action, attempt: number, signal: AbortSignal): Promise<void> {

@@ -87,7 +87,7 @@ const looks = 5
 
 /** It is mounted first, and the image opened when it is first looked at, which may take long: a program of its own looks. */
 const untilServed = async (place: Place, {run}: MapDeps, signal: AbortSignal): Promise<void> => {
-  for (let pauseMs = 5, looked = 0; ; pauseMs = Math.min(100, pauseMs * 2)) {
+  for (let pauseMs = 4, looked = 0; ; pauseMs = Math.min(100, pauseMs * 1.1)) {
     signal.throwIfAborted()
     if (await isMounted(place)) {
       try {
