@@ -5,7 +5,7 @@ import {show, type VerbContext, verb, withOutput} from '../verb.ts'
 import {pinCommand} from './pin.ts'
 import {resetCommand} from './reset.ts'
 import {rollbackCommand} from './rollback.ts'
-import {showCommand} from './show.ts'
+import {anyHost, showCommand} from './show.ts'
 import {unpinCommand} from './unpin.ts'
 
 export const cachesCommand = (context: VerbContext) =>
@@ -37,7 +37,7 @@ export const cachesTable = (caches: readonly Cache[], now: number, width: number
         head ? `${head.number}${pinned ? ' pinned' : ''}` : '',
         sealed,
         formatBytes(usedBytes),
-        head?.host ?? '',
+        head ? (head.host ?? anyHost) : '',
       ]
     }),
     {width, cut: ['PROJECT', 'HOST']},

@@ -4,6 +4,9 @@ import {policyRows} from '../projects/policy-flags.ts'
 import {table} from '../table.ts'
 import {apiPath, show, type VerbContext, verb, withArchitecture, withOutput, withProject} from '../verb.ts'
 
+/** In place of a name: it lies in shared storage. */
+export const anyHost = 'any'
+
 export const showCommand = (context: VerbContext) =>
   verb({
     command: 'show <project>',
@@ -55,7 +58,7 @@ const generationsTable = (generations: readonly CacheGeneration[], now: number, 
     generations.map(({number, sealedAt, build, head, knownGood, setAside, hosts, space}) => {
       const states = [head ? 'head' : '', setAside ? 'set aside' : '', knownGood ? '' : 'not known good']
       const facts = [String(number), formatAgo(now - sealedAt), build ?? '', spaceCell(space)]
-      return [...facts, states.filter(Boolean).join(', ') || 'kept', hosts.join(' ')]
+      return [...facts, states.filter(Boolean).join(', ') || 'kept', hosts.join(' ') || anyHost]
     }),
     {width, cut: ['HOST']},
   )
