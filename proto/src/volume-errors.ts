@@ -2,10 +2,10 @@
 
 /** The copy is in use; the message names by whom. */
 export class VolumeBusyError extends Error {
-  override readonly name = 'VolumeBusyError'
+  override readonly name: string = 'VolumeBusyError'
 }
 /** Nobody has the copy open, but a client that died left its lock: it has to be fenced first. */
-export class StaleLockError extends Error {
+export class StaleLockError extends VolumeBusyError {
   override readonly name = 'StaleLockError'
 }
 /** The generation that a copy is to be cloned from is not there. */

@@ -99,7 +99,7 @@ export class FakeSharedStorage<Content> implements SharedStorage {
     },
     deleteCopy: async (copy) => {
       this.#requireUp()
-      this.#requireClosed(copy)
+      this.#requireClosed(copy, StaleLockError)
       if (this.copies.delete(copy)) this.#note({type: 'deletedCopy', copy})
     },
     deleteGeneration: async (generation) => this.#deleteGeneration(generation),

@@ -61,3 +61,16 @@ test('one that someone has open stays until it is closed', async () => {
   await world.advance(120_000)
   expect(storage.copies.has(copy)).toBe(false)
 })
+
+test('one that a client died with is deleted once that client is shut out', async () => {
+  await start()
+  const copy = 'lost' as CopyId
+  storage.copies.set(copy, {content: ['lost'], claim: null, hasKey: true})
+  storage.parents.set(copy, null)
+  const client = storage.open(copy)
+  client.isDead = true
+  await world.advance(3_000_000)
+  expect([storage.copies.has(copy), client.isShutOut]).toEqual([true, false])
+  await world.advance(900_000)
+  expect([storage.copies.has(copy), client.isShutOut]).toEqual([false, true])
+})

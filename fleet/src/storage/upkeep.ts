@@ -1,5 +1,5 @@
 import type {CopyId, GenerationId} from '@hearth/proto/ids'
-import {VolumeBusyError} from '@hearth/proto/volume-errors'
+import {StaleLockError, VolumeBusyError} from '@hearth/proto/volume-errors'
 import type {Core} from '../change.ts'
 import {decideOrphans} from '../volumes/ceph/orphans-decide.ts'
 import {afterFlatten, type ChainedCopy, decideFlatten} from '../volumes/ceph/upkeep-decide.ts'
@@ -69,7 +69,7 @@ const flattenLong = async (
 const deleteOrphans = async (
   found: readonly InspectedCopy[],
   core: Core,
-  {store}: Storage,
+  storage: Storage,
   times: OrphanTimes,
   signal: AbortSignal,
 ): Promise<void> => {
@@ -89,11 +89,22 @@ const deleteOrphans = async (
   })
   for (const each of orphans.generations.filter(({generation}) => due.has(generation))) {
     log.warn(each, 'a generation that no record knows is deleted')
-    await unlessBusy(store.deleteOrphan(each, signal))
+    await unlessBusy(storage.store.deleteOrphan(each, signal))
   }
   for (const copy of orphans.copies.filter((id) => due.has(id))) {
     log.warn({copy}, 'a copy that no record knows is deleted')
-    await unlessBusy(store.deleteCopy(copy, signal))
+    await unlessBusy(deleteOrphanCopy(copy, storage, signal))
+  }
+}
+
+/** Who died with its lock, or is frozen with it, is shut out first: no record would have that done. */
+const deleteOrphanCopy = async (copy: CopyId, {store, fence}: Storage, signal: AbortSignal): Promise<void> => {
+  try {
+    await store.deleteCopy(copy, signal)
+  } catch (error) {
+    if (!(error instanceof StaleLockError)) throw error
+    await fence.fence(copy, signal)
+    await store.deleteCopy(copy, signal)
   }
 }
 

@@ -175,7 +175,7 @@ const deleteCopy = async (copy: CopyId, world: World, signal: AbortSignal): Prom
   const [clients, lockers] = await Promise.all([looks.watchers(copy, signal), looks.lockers(copy, signal)])
   if (clients?.length) throw new VolumeBusyError(`${what}: it is attached by ${addressesOf(clients)}`)
   if (lockers?.length)
-    throw new VolumeBusyError(`${what}: ${addressesOf(lockers)} did not release it. It goes when that client is fenced`)
+    throw new StaleLockError(`${what}: ${addressesOf(lockers)} did not release it. It goes when that client is fenced`)
   world.known.delete(copy)
   const expected = [errno.missing]
   const mark = ['image-meta', 'set', imageOf(copy, settings), deletedKey, copy]
