@@ -169,7 +169,7 @@ export const mutations: readonly Mutation[] = [
       edit('fleet/src/volumes/sweep.ts', "copy.fence === 'due'", 'false'),
       edit(
         'fleet/src/storage/fake.ts',
-        'this.#requireClosed(copy)\n      if (this.copies.delete',
+        'this.#requireClosed(copy, StaleLockError)\n      if (this.copies.delete',
         'if (this.copies.delete',
       ),
     ],
