@@ -71,7 +71,7 @@ describe.skipIf(unprivileged())('a Ceph in trouble', () => {
     const stalled = build(await makeContext(directory, 'full', [`RUN head -c 30000000 /dev/urandom >/out && sync`]))
     const ended = await Promise.race([
       stalled.ended.then(({code}) => code),
-      sleep(10_000).then(() => 'stalled' as const),
+      sleep(30_000).then(() => 'stalled' as const),
     ])
     expect(ended).not.toBe(0)
     expect(await isResponsive()).toBe(true)

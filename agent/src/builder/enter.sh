@@ -63,8 +63,9 @@ enter_root() {
     umount --lazy /run/host && rmdir /run/host
 }
 
-# buildkitd opens the records of its steps only for the first step, which it then fails; so there is time to look while it starts. bbolt keeps two meta pages, of which one at
-# least has to be whole; each begins, after 16 bytes, with magic and version, page size, and (db.go, type meta) how many pages there are.
+# buildkitd opens the records of its steps only for the first step, which it then fails; so there is time to look while it starts. bbolt
+# keeps two meta pages, of which one at least has to be whole; each begins, after 16 bytes, with magic and version, page size, and (db.go,
+# type meta) how many pages there are.
 steps_are_torn() {
   records=$root/runc-overlayfs/snapshots/metadata.db
   [ -f "$records" ] || return 1

@@ -23,16 +23,19 @@ export const removeFile = async (path: string): Promise<void> => await rm(path, 
  * is not there is success.
  */
 export const removeForGood = async (path: string): Promise<void> => {
-  const part = `${path}${partSuffix}` // a life that ends here leaves no half of it under its name
+  const part = `${path}.gone${partSuffix}` // a life that ends here leaves no half of it under its name
+  await unlessMissing(rename(path, part))
+  await sync(dirname(path))
+  await unlessMissing(truncate(part))
+  await removeFile(part)
+}
+
+const unlessMissing = async (act: Promise<void>): Promise<void> => {
   try {
-    await rename(path, part)
+    await act
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
-    return await sync(dirname(path))
   }
-  await sync(dirname(path))
-  await truncate(part)
-  await rm(part)
 }
 
 /** Removes half-made files; returns their paths. */

@@ -21,7 +21,7 @@ export const osdCaps = (pool: string, copy: CopyId, ancestors: readonly CopyId[]
 
 /** What this fleet, which alone gives copies out, knows of a copy without asking: a program takes a tenth of a second and more. */
 export type KnownCopy = {
-  /** The last that it has written down. */
+  /** The last that was given out or is written down. */
   readonly claim: Mark | null
   /** Null: to be looked up. */
   readonly ancestors: readonly CopyId[] | null
