@@ -14,11 +14,11 @@ RUN --mount=type=cache,target=/var/lib/apt/lists,sharing=locked \\
     --mount=type=cache,target=/var/cache/apt,sharing=locked \\
     apt-get update && apt-get install -y --no-install-recommends jq
 FROM tools AS report
-WORKDIR /work
+WORKDIR /made
 COPY orders.json .
 RUN jq '[.[].total] | add' orders.json >sum
 FROM scratch
-COPY --from=report /work/sum /sum
+COPY --from=report /made/sum /sum
 `
 
 describe.skipIf(unprivileged())('a project on Debian', () => {
