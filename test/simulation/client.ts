@@ -41,6 +41,8 @@ export type ClientDeps = {
 
 const renewMs = 10_000
 const clingsMs = 120_000
+/** If it never sees the end of its build. */
+const mostClingsMs = 2 * clingsMs
 const cancelAgainMs = 5_000
 const mostSilentMs = 60_000
 const silenceMs = 15_000
@@ -210,7 +212,7 @@ export class Client {
       await life.awaits(open.solve({ref: `${name}-${architecture}`, steps, end}))
       await life.awaits(network.travel(at.spec.place, name))
     } finally {
-      if (!clings) this.#hangUp(open)
+      this.#hangUp(open, clings ? mostClingsMs : 1)
     }
   }
 
@@ -251,9 +253,11 @@ export class Client {
     look()
   }
 
-  #hangUp(connection: FakeConnection): void {
-    this.#open.delete(connection)
-    this.#deps.ground.time.after(1, () => connection.end('client'))
+  #hangUp(connection: FakeConnection, afterMs = 1): void {
+    this.#deps.ground.time.after(afterMs, () => {
+      this.#open.delete(connection)
+      connection.end('client')
+    })
   }
 
   /** Its process ends, and the kernel closes what it had open. */

@@ -41,7 +41,7 @@ type Stored = Awaited<ReturnType<VolumeStore['usage']>>
 export class ReconcileLoop {
   readonly #deps: LoopDeps
   readonly #nudge = new Nudge()
-  readonly #idle = new IdleTimes()
+  readonly #idle: IdleTimes
   readonly #suspects = new DiskSuspects()
   readonly #busy = new Map<string, UnderWay>()
   readonly #failures = new Map<string, Failure>()
@@ -52,6 +52,7 @@ export class ReconcileLoop {
 
   constructor(deps: LoopDeps) {
     this.#deps = deps
+    this.#idle = new IdleTimes(deps.policy.idlePollMs)
     this.#counts = new CountTimes(deps.policy.pollMs)
     this.#usage = new Kept(() => deps.usage(), deps.clock)
     this.#stored = new Kept((signal) => deps.volumes.usage(signal), deps.clock)

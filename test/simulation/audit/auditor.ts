@@ -25,10 +25,10 @@ export const audit = (
     fleet,
     new CopyAudit(claim),
     new HeadAudit(claim),
-    new HealAudit(claim),
-    new BuildAudit(claim),
-    new TimeAudit(claim, policy),
-    new SecretAudit(claim),
+    new HealAudit(claim, fleet),
+    new BuildAudit(claim, fleet),
+    new TimeAudit(claim, fleet, policy),
+    new SecretAudit(claim, fleet),
     new RestAudit(claim, fleet, slots),
   ]
   for (const entry of log) {

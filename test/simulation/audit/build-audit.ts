@@ -1,4 +1,5 @@
 import type {Claim, Readers} from './claims.ts'
+import type {FleetAudit} from './fleet-audit.ts'
 
 /** What agents say of a client that did not let its build end. */
 const clientGone = ['the client went away', 'the client left before its build was done']
@@ -10,10 +11,10 @@ const uncountedMs = 1_500
 /** How builds ended: as buildkitd says, once, and the same for everyone; and nobody ended them without having been asked to. */
 export class BuildAudit {
   readonly #claim: Claim
+  readonly #fleet: FleetAudit
   readonly #builds = new Map<string, string>()
   readonly #clients = new Map<string, string>()
   readonly #architectures = new Map<string, string>()
-  readonly #leases = new Map<string, {readonly builder: string; readonly host: string}>()
   readonly #solves = new Map<string, Solve>()
   /** `BUILD STATE` of each ending: one for a build, unless a lost or an older store made it end again. */
   readonly #endings = new Set<string>()
@@ -27,8 +28,9 @@ export class BuildAudit {
   /** Builders and builds that someone wanted ended. */
   readonly #unwanted = new Set<string>()
 
-  constructor(claim: Claim) {
+  constructor(claim: Claim, fleet: FleetAudit) {
     this.#claim = claim
+    this.#fleet = fleet
   }
 
   readonly readers: Readers = {
@@ -61,7 +63,6 @@ export class BuildAudit {
     },
     fleet: {
       hostRegistered: ({host, architecture}) => void this.#architectures.set(host, architecture),
-      leasePlaced: ({lease, builder, host}) => void this.#leases.set(lease, {builder, host}),
       leaseCancelling: ({build}) => void this.#unwanted.add(build),
       builderTerminated: ({builder, reason}) => {
         const isSpare = reason === 'idle' || reason.startsWith('made room')
@@ -71,7 +72,7 @@ export class BuildAudit {
       leaseEnded: ({build, lease, outcome, reason}) => {
         const isUnasked = reason !== null && clientGone.includes(reason)
         if (!isUnasked) this.#unwanted.add(build)
-        const {builder, host} = this.#leases.get(lease) ?? {builder: '', host: ''}
+        const {builder, host} = this.#fleet.placeOf(lease)
         const solve = this.#solves.get(`${this.#clients.get(build)}-${this.#architectures.get(host)}`)
         const isOld = (solve?.at ?? 0) <= this.#forgotAt
         const ended = solve?.builder === builder ? solve.state : null

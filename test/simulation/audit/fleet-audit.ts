@@ -1,5 +1,7 @@
 import type {Claim, Readers} from './claims.ts'
 
+/** Where a lease was placed last. */
+type Place = {readonly builder: string; readonly host: string; readonly copy: string}
 type View = {
   readonly epochs: Map<string, number>
   readonly holders: Map<string, string>
@@ -9,6 +11,7 @@ type View = {
   readonly keys: Set<string>
   readonly ended: Set<string>
   readonly servedBy: Map<string, string>
+  readonly leases: Map<string, Place>
   readonly copies: Map<string, string>
   readonly generations: Set<string>
   readonly builders: Set<string>
@@ -25,6 +28,7 @@ const nothing = (): View => ({
   keys: new Set(),
   ended: new Set(),
   servedBy: new Map(),
+  leases: new Map(),
   copies: new Map(),
   generations: new Set(),
   builders: new Set(),
@@ -50,6 +54,10 @@ export class FleetAudit {
   isKnown(id: string): boolean {
     const {copies, generations, builders} = this.#view
     return copies.has(id) || generations.has(id) || builders.has(id)
+  }
+
+  placeOf(lease: string): Place {
+    return this.#view.leases.get(lease) ?? {builder: '', host: '', copy: ''}
   }
 
   readonly readers: Readers = {
@@ -107,12 +115,13 @@ export class FleetAudit {
         this.#claim(!this.#view.keys.has(key), 'I2', 'the same key is the same build')
         this.#view.keys.add(key)
       },
-      leasePlaced: ({host, builder, lease, build}) => {
+      leasePlaced: ({host, builder, copy, lease, build}) => {
         const {closedHosts, servedBy, ended} = this.#view
         this.#claim(!closedHosts.has(host), 'I4', 'a cordoned or draining host gets no new build')
         this.#claim(!servedBy.has(builder), 'I2', 'a builder serves one lease')
         this.#claim(!ended.has(lease) && !ended.has(build), 'I2', 'nothing is placed after its end')
         servedBy.set(builder, lease)
+        this.#view.leases.set(lease, {builder, host, copy})
       },
       leaseRequeued: ({lease}) => this.#free(lease),
       leaseEnded: ({lease}) => {

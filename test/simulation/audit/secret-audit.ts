@@ -1,4 +1,5 @@
 import type {Claim, Readers} from './claims.ts'
+import type {FleetAudit} from './fleet-audit.ts'
 
 const validMs = 60_000
 type Ended = {readonly at: number; readonly key: string}
@@ -6,17 +7,18 @@ type Ended = {readonly at: number; readonly key: string}
 /** What a build was given opens its builder for a minute, and nothing that it opened is open a minute after its end. */
 export class SecretAudit {
   readonly #claim: Claim
+  readonly #fleet: FleetAudit
   readonly #certifiedAt = new Map<string, number>()
   readonly #open = new Map<string, number>()
   /** Who was connected when the next build was certified. */
   readonly #leaving = new Map<string, Set<string>>()
   readonly #clients = new Map<string, string>()
-  readonly #builders = new Map<string, string>()
   readonly #ended: Ended[] = []
   readonly #jumps: {readonly place: string; readonly at: number}[] = []
 
-  constructor(claim: Claim) {
+  constructor(claim: Claim, fleet: FleetAudit) {
     this.#claim = claim
+    this.#fleet = fleet
   }
 
   readonly readers: Readers = {
@@ -51,10 +53,9 @@ export class SecretAudit {
       },
     },
     fleet: {
-      leasePlaced: ({lease, builder}) => void this.#builders.set(lease, builder),
       leaseEnded: ({build, lease, outcome}, {at}) => {
         if (outcome !== 'succeeded' && outcome !== 'failed') return // its agent may not have heard of it
-        this.#ended.push({at, key: `${this.#builders.get(lease)} ${this.#clients.get(build)}`})
+        this.#ended.push({at, key: `${this.#fleet.placeOf(lease).builder} ${this.#clients.get(build)}`})
       },
     },
   }

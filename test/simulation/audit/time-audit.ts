@@ -1,5 +1,6 @@
 import type {Policy} from '@hearth/fleet/policy'
 import type {Claim, Readers} from './claims.ts'
+import type {FleetAudit} from './fleet-audit.ts'
 
 /** As agent/src/real-agent.ts. */
 const clientGoneMs = 15_000
@@ -15,10 +16,9 @@ const commitMs = 1_000
 /** Nothing ends before its time, whatever the clocks on the walls show. */
 export class TimeAudit {
   readonly #claim: Claim
+  readonly #fleet: FleetAudit
   readonly #policy: Policy
   readonly #usedAt = new Map<string, number>()
-  readonly #builders = new Map<string, string>()
-  readonly #hosts = new Map<string, string>()
   readonly #drains = new Map<string, {readonly at: number; readonly deadlineMs: number | null}>()
   readonly #clients = new Map<string, string>()
   readonly #cancelling = new Set<string>()
@@ -29,8 +29,9 @@ export class TimeAudit {
   #troubleAt = -Infinity
   #thawedAt = -Infinity
 
-  constructor(claim: Claim, policy: Policy) {
+  constructor(claim: Claim, fleet: FleetAudit, policy: Policy) {
     this.#claim = claim
+    this.#fleet = fleet
     this.#policy = policy
   }
 
@@ -66,10 +67,6 @@ export class TimeAudit {
       disconnected: ({builder, publicKey}, {at}) => void this.#connectedUntil.set(`${builder} ${publicKey}`, at),
     },
     fleet: {
-      leasePlaced: ({lease, builder, host}) => {
-        this.#builders.set(lease, builder)
-        this.#hosts.set(lease, host)
-      },
       hostScheduling: ({host, drain}, {at}) => {
         if (drain) this.#drains.set(host, {at, deadlineMs: drain.deadlineMs})
         else this.#drains.delete(host)
@@ -90,9 +87,9 @@ export class TimeAudit {
         this.#cancelling.add(lease)
         if (reason.startsWith('drained')) this.#checkDrain(lease, at)
       },
-      leaseRequeued: ({lease}, {at}) => void this.#usedAt.set(this.#builders.get(lease) ?? '', at),
+      leaseRequeued: ({lease}, {at}) => void this.#usedAt.set(this.#fleet.placeOf(lease).builder, at),
       leaseEnded: ({build, lease, reason}, {at}) => {
-        const builder = this.#builders.get(lease) ?? ''
+        const {builder} = this.#fleet.placeOf(lease)
         this.#usedAt.set(builder, at)
         if (reason === 'client went away') this.#checkPoll(build, at)
         if (reason?.startsWith('drained') && !this.#cancelling.has(lease)) this.#checkDrain(lease, at)
@@ -108,7 +105,7 @@ export class TimeAudit {
   }
 
   #checkDrain(lease: string, at: number): void {
-    const drain = this.#drains.get(this.#hosts.get(lease) ?? '')
+    const drain = this.#drains.get(this.#fleet.placeOf(lease).host)
     const isDue = !drain || (drain.deadlineMs !== null && at - drain.at + commitMs >= drain.deadlineMs)
     const wasFrozen = drain !== undefined && drain.at - this.#thawedAt < commitMs
     this.#claim(isDue || wasFrozen, 'I10', 'a drain ends a build only after its deadline')
