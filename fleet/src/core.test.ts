@@ -644,6 +644,24 @@ describe('a fleet that restarts', () => {
     expect((await world.show(id)).state).toBe('succeeded')
     expect(world.agent().rows.size).toBe(1)
   })
+
+  test('from a backup in which a build waits for the builder that has built it since takes its outcome', async () => {
+    await start({hosts: [{name: 'h1', slots: 1}]})
+    const agent = world.agent()
+    const first = await world.build('web')
+    const {id} = await world.build('web')
+    expect((await world.show(id)).state).toBe('queued')
+    const backup = world.disk.copy()
+    agent.end(first.id)
+    await world.settle()
+    expect(agent.serving(id)).not.toBeNull()
+    await agent.disconnect(world.fleet)
+    agent.end(id, 'failed')
+    await world.restartFleet(backup)
+    await agent.connect(world.fleet)
+    await world.settle()
+    expect(await world.show(id)).toMatchObject({state: 'failed', leases: [{host: 'h1', state: 'ended'}]})
+  })
 })
 
 describe('a host', () => {

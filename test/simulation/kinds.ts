@@ -23,6 +23,7 @@ const fleet: Each<FleetEvent> = {
   leaseReady: true,
   leaseCancelling: true,
   leaseRequeued: true,
+  leaseFoundBuilt: true,
   leaseEnded: true,
   buildEnded: true,
   copyGranted: true,

@@ -19,7 +19,7 @@ const transitions: Record<LeaseState, Record<LeaseEvent, readonly [LeaseState, E
   queued: {
     placed: ['placed', 'desire'],
     ready: null,
-    outcome: null,
+    outcome: ['ended', 'record'], // a restored store may think that it waits: it was built
     retry: null,
     giveUp: ['ended', 'record'],
     cancel: ['ended', 'record'],

@@ -1,5 +1,5 @@
 import type {Observed} from '@hearth/proto/agent-message'
-import type {TimingsMs} from '@hearth/proto/common'
+import type {Outcome, TimingsMs} from '@hearth/proto/common'
 import type {BuilderId, HostId} from '@hearth/proto/ids'
 import type {ObservedBuilder} from '@hearth/proto/observed'
 import {endLease, loseLease, refreshBuild} from '../builds/lease.ts'
@@ -53,7 +53,8 @@ const observeBuilder = async (change: Change, seen: ObservedBuilder) => {
   await adoptLease(change, seen)
   for (const outcome of seen.outcomes) {
     const lease = await tx.leases.get(outcome.lease)
-    if (lease && lease.builder === seen.builder) await takeOutcome(change, lease, seen, outcome)
+    if (lease?.builder === seen.builder) await takeOutcome(change, lease, seen, outcome)
+    else if (lease?.state === 'queued') await takeForgotten(change, lease, seen, outcome)
   }
   await becomeReady(change, seen)
   if (seen.checkpoint) await takeCheckpoint(change, seen.builder, seen.checkpoint)
@@ -69,11 +70,23 @@ const adoptLease = async (change: Change, {builder, lease}: ObservedBuilder) => 
   if (waiting?.state === 'queued') await leaseWarmBuilder(change, waiting, builder)
 }
 
+/** Or it was built meanwhile. One that was not waits on: its client may still come. */
+const takeForgotten = async (change: Change, lease: LeaseRecord, seen: ObservedBuilder, outcome: Outcome) => {
+  if (outcome.state !== 'succeeded' && outcome.state !== 'failed') return
+  const builder = await change.tx.builders.get(seen.builder)
+  if (!builder) return
+  const host = await change.tx.hosts.get(builder.host)
+  const place = {builder: builder.id, host: builder.host, hostName: host?.name ?? null}
+  const {build, id} = lease
+  change.event({type: 'leaseFoundBuilt', build, lease: id, builder: builder.id, host: builder.host, copy: builder.copy})
+  await takeOutcome(change, {...lease, ...place, warm: true}, seen, outcome)
+}
+
 const takeOutcome = async (
   change: Change,
   lease: LeaseRecord,
   seen: ObservedBuilder,
-  {state, reason, steps, failedStep, buildMs, exportMs, ran = []}: ObservedBuilder['outcomes'][number],
+  {state, reason, steps, failedStep, buildMs, exportMs, ran = []}: Outcome,
 ) => {
   if (lease.state === 'placed' && state === 'infrastructure') {
     const why = reason ?? 'its builder did not become ready'

@@ -123,6 +123,7 @@ export class FleetAudit {
         servedBy.set(builder, lease)
         this.#view.leases.set(lease, {builder, host, copy})
       },
+      leaseFoundBuilt: ({lease, builder, host, copy}) => void this.#view.leases.set(lease, {builder, host, copy}),
       leaseRequeued: ({lease}) => this.#free(lease),
       leaseEnded: ({lease}) => {
         this.#claim(!this.#view.ended.has(lease), 'I2', 'a lease ends once')
