@@ -47,15 +47,6 @@ export type FleetEvent =
       readonly epoch: Epoch
       readonly warm: boolean
     }
-  /** It waited, as a restored store thinks, and was built there meanwhile. */
-  | {
-      readonly type: 'leaseFoundBuilt'
-      readonly build: BuildId
-      readonly lease: LeaseId
-      readonly builder: BuilderId
-      readonly host: HostId
-      readonly copy: CopyId
-    }
   | {readonly type: 'leaseReady'; readonly build: BuildId; readonly lease: LeaseId; readonly builder: BuilderId}
   | {readonly type: 'leaseCancelling'; readonly build: BuildId; readonly lease: LeaseId; readonly reason: string}
   /** `unusable`: the generation on which its builder did not start, and that is to blame. */
@@ -70,6 +61,9 @@ export type FleetEvent =
       readonly type: 'leaseEnded'
       readonly build: BuildId
       readonly lease: LeaseId
+      /** Null: it waited for one. */
+      readonly builder: BuilderId | null
+      readonly host: HostId | null
       readonly outcome: FinalState
       readonly reason: string | null
     }

@@ -23,7 +23,6 @@ const fleet: Each<FleetEvent> = {
   leaseReady: true,
   leaseCancelling: true,
   leaseRequeued: true,
-  leaseFoundBuilt: true,
   leaseEnded: true,
   buildEnded: true,
   copyGranted: true,

@@ -23,7 +23,8 @@ export const endLease = async (
   const next = transition(lease.state, event)
   if (next?.[0] !== 'ended') return false
   await change.putLease({...lease, ...end, state: 'ended', waiting: null, connection: null})
-  change.event({type: 'leaseEnded', build: lease.build, lease: lease.id, outcome: end.outcome, reason: end.reason})
+  const {build, id, builder, host} = lease
+  change.event({type: 'leaseEnded', build, lease: id, builder, host, outcome: end.outcome, reason: end.reason})
   await freeBuilder(change, lease, lease.state === 'ready')
   if (end.outcome === 'infrastructure') await cancelSiblings(change, lease)
   await refreshBuild(change, lease.build)

@@ -77,8 +77,6 @@ const takeForgotten = async (change: Change, lease: LeaseRecord, seen: ObservedB
   if (!builder) return
   const host = await change.tx.hosts.get(builder.host)
   const place = {builder: builder.id, host: builder.host, hostName: host?.name ?? null}
-  const {build, id} = lease
-  change.event({type: 'leaseFoundBuilt', build, lease: id, builder: builder.id, host: builder.host, copy: builder.copy})
   await takeOutcome(change, {...lease, ...place, warm: true}, seen, outcome)
 }
 

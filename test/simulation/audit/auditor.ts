@@ -26,9 +26,9 @@ export const audit = (
     new CopyAudit(claim),
     new HeadAudit(claim),
     new HealAudit(claim, fleet),
-    new BuildAudit(claim, fleet),
+    new BuildAudit(claim),
     new TimeAudit(claim, fleet, policy),
-    new SecretAudit(claim, fleet),
+    new SecretAudit(claim),
     new RestAudit(claim, fleet, slots),
   ]
   for (const entry of log) {

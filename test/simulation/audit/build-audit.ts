@@ -1,5 +1,4 @@
 import type {Claim, Readers} from './claims.ts'
-import type {FleetAudit} from './fleet-audit.ts'
 
 /** What agents say of a client that did not let its build end. */
 const clientGone = ['the client went away', 'the client left before its build was done']
@@ -11,7 +10,6 @@ const uncountedMs = 1_500
 /** How builds ended: as buildkitd says, once, and the same for everyone; and nobody ended them without having been asked to. */
 export class BuildAudit {
   readonly #claim: Claim
-  readonly #fleet: FleetAudit
   readonly #builds = new Map<string, string>()
   readonly #clients = new Map<string, string>()
   readonly #architectures = new Map<string, string>()
@@ -28,9 +26,8 @@ export class BuildAudit {
   /** Builders and builds that someone wanted ended. */
   readonly #unwanted = new Set<string>()
 
-  constructor(claim: Claim, fleet: FleetAudit) {
+  constructor(claim: Claim) {
     this.#claim = claim
-    this.#fleet = fleet
   }
 
   readonly readers: Readers = {
@@ -69,11 +66,10 @@ export class BuildAudit {
         this.#claim(!isSpare || !this.#isBuilding(builder), 'I2', 'no builder on which a build runs is taken for idle')
         this.#unwanted.add(builder)
       },
-      leaseEnded: ({build, lease, outcome, reason}) => {
+      leaseEnded: ({build, builder, host, outcome, reason}) => {
         const isUnasked = reason !== null && clientGone.includes(reason)
         if (!isUnasked) this.#unwanted.add(build)
-        const {builder, host} = this.#fleet.placeOf(lease)
-        const solve = this.#solves.get(`${this.#clients.get(build)}-${this.#architectures.get(host)}`)
+        const solve = this.#solves.get(`${this.#clients.get(build)}-${this.#architectures.get(host ?? '')}`)
         const isOld = (solve?.at ?? 0) <= this.#forgotAt
         const ended = solve?.builder === builder ? solve.state : null
         if (outcome === 'succeeded' || outcome === 'failed')

@@ -123,9 +123,11 @@ export class FleetAudit {
         servedBy.set(builder, lease)
         this.#view.leases.set(lease, {builder, host, copy})
       },
-      leaseFoundBuilt: ({lease, builder, host, copy}) => void this.#view.leases.set(lease, {builder, host, copy}),
       leaseRequeued: ({lease}) => this.#free(lease),
-      leaseEnded: ({lease}) => {
+      leaseEnded: ({lease, builder, outcome}) => {
+        const [serving] = [...this.#view.servedBy].find(([, served]) => served === lease) ?? [builder]
+        const isBuilt = outcome === 'succeeded' || outcome === 'failed'
+        this.#claim(!isBuilt || builder === serving, 'I2', 'a build has the outcome of the builder that serves it')
         this.#claim(!this.#view.ended.has(lease), 'I2', 'a lease ends once')
         this.#view.ended.add(lease)
         this.#free(lease)

@@ -1,5 +1,4 @@
 import type {Claim, Readers} from './claims.ts'
-import type {FleetAudit} from './fleet-audit.ts'
 
 const validMs = 60_000
 type Ended = {readonly at: number; readonly key: string}
@@ -7,7 +6,6 @@ type Ended = {readonly at: number; readonly key: string}
 /** What a build was given opens its builder for a minute, and nothing that it opened is open a minute after its end. */
 export class SecretAudit {
   readonly #claim: Claim
-  readonly #fleet: FleetAudit
   readonly #certifiedAt = new Map<string, number>()
   readonly #open = new Map<string, number>()
   /** Who was connected when the next build was certified. */
@@ -16,9 +14,8 @@ export class SecretAudit {
   readonly #ended: Ended[] = []
   readonly #jumps: {readonly place: string; readonly at: number}[] = []
 
-  constructor(claim: Claim, fleet: FleetAudit) {
+  constructor(claim: Claim) {
     this.#claim = claim
-    this.#fleet = fleet
   }
 
   readonly readers: Readers = {
@@ -53,9 +50,9 @@ export class SecretAudit {
       },
     },
     fleet: {
-      leaseEnded: ({build, lease, outcome}, {at}) => {
+      leaseEnded: ({build, builder, outcome}, {at}) => {
         if (outcome !== 'succeeded' && outcome !== 'failed') return // its agent may not have heard of it
-        this.#ended.push({at, key: `${this.#fleet.placeOf(lease).builder} ${this.#clients.get(build)}`})
+        this.#ended.push({at, key: `${builder} ${this.#clients.get(build)}`})
       },
     },
   }
