@@ -69,17 +69,18 @@ export class BuildAudit {
       leaseEnded: ({build, builder, host, outcome, reason}) => {
         const isUnasked = reason !== null && clientGone.includes(reason)
         if (!isUnasked) this.#unwanted.add(build)
-        const solve = this.#solves.get(`${this.#clients.get(build)}-${this.#architectures.get(host ?? '')}`)
+        const ref = `${this.#clients.get(build)}-${this.#architectures.get(host ?? '')}`
+        const solve = this.#solves.get(ref)
+        const saidDoneAt = this.#finishedAt.get(build) ?? Infinity // what it begins after that is its own fault
         const isOld = (solve?.at ?? 0) <= this.#forgotAt
         const ended = solve?.builder === builder ? solve.state : null
         if (outcome === 'succeeded' || outcome === 'failed')
           this.#claim(ended === outcome, 'I2', 'an outcome is what the builder of the lease has on record')
         else if (isUnasked) {
-          this.#claim(ended === null || ended === 'cancelled' || isOld, 'I2', 'a build that ended keeps its ending')
-          const saidDoneAt = this.#finishedAt.get(build) ?? Infinity // what it begins after that is its own fault
+          const isExcused = isOld || (this.#began.get(ref) ?? 0) >= saidDoneAt
+          this.#claim(ended === null || ended === 'cancelled' || isExcused, 'I2', 'a build that ended keeps its ending')
           const runs = [...this.#active].some(
-            ([ref, each]) =>
-              each.build === build && each.builder === builder && (this.#began.get(ref) ?? 0) < saidDoneAt,
+            ([each, on]) => on.build === build && on.builder === builder && (this.#began.get(each) ?? 0) < saidDoneAt,
           )
           this.#claim(!runs, 'I2', 'no client is gone whose build runs')
         }

@@ -3,6 +3,7 @@ import type {Claim, Readers} from './claims.ts'
 import {isVerifier} from './rest-audit.ts'
 
 type Copy = {
+  readonly isShared: boolean
   /** In shared storage, where it was attached last. */
   place: string
   isFenced: boolean
@@ -54,6 +55,7 @@ export class CopyAudit {
     if (known) return known
     const stamps = new Set<string>()
     const fresh = {
+      isShared: place === 'pool',
       place,
       stamps,
       isFenced: false,
@@ -184,7 +186,7 @@ export class CopyAudit {
         }
       },
       wiped: (_event, {place}) => {
-        for (const [id, copy] of this.#copies) if (copy.place === place) this.#copies.delete(id)
+        for (const [id, copy] of this.#copies) if (copy.place === place && !copy.isShared) this.#copies.delete(id)
       },
     },
     client: {
