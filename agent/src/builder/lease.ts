@@ -10,9 +10,9 @@ import type {BuilderRuntime, BuildRecords} from './runtime.ts'
 /** A client is sent only to a daemon that answers, and has no records. */
 export const openLease: Execute<'openLease'> = async (_action, {row}, {journal, runtime}, signal) => {
   const {build, lease, clients} = row.desired.lease as DesiredLease
-  const [certificates] = await Promise.all([
+  const [, certificates] = await Promise.all([
+    clearRecords(row.builder, runtime, signal), // first: the daemon answers while this thread signs
     runtime.certify(row.builder, clients, signal),
-    clearRecords(row.builder, runtime, signal),
   ])
   journal.update(row.builder, {lease: {build, lease, certificates, ended: null}})
 }

@@ -1,7 +1,7 @@
 import type {Observed} from '@hearth/proto/agent-message'
 import type {Clock, Log, Random} from '@hearth/proto/clock'
 import type {DesiredBuilder} from '@hearth/proto/desired'
-import type {BuilderId, CopyId} from '@hearth/proto/ids'
+import type {BuilderId} from '@hearth/proto/ids'
 import type {HostUsage} from '@hearth/proto/observed'
 import type {CheckpointStore, VolumeStore} from '@hearth/proto/volume-store'
 import {type ExecutorDeps, execute} from '../builder/executor.ts'
@@ -9,12 +9,13 @@ import type {BuilderRuntime} from '../builder/runtime.ts'
 import {verify} from '../builder/verification.ts'
 import type {Journal, JournalBuilder, OpenLease} from '../store/journal.ts'
 import type {VolumeAttacher} from '../volume/attacher.ts'
+import {Acts, thingOf} from './acts.ts'
 import {CountTimes} from './count-times.ts'
 import {DiskSuspects, diskFull} from './disk-full.ts'
 import {IdleTimes} from './idle.ts'
 import {Kept} from './kept.ts'
 import {Nudge} from './nudge.ts'
-import {type Action, type BuilderAction, type PlanPolicy, plan} from './plan.ts'
+import {type Action, type PlanPolicy, plan} from './plan.ts'
 import {observedMessage, type Seen} from './report.ts'
 
 export type LoopDeps = {
@@ -31,7 +32,7 @@ export type LoopDeps = {
   readonly report: (observed: Observed) => void
 }
 
-const settleMs = 20_000
+const clientConnectsMs = 25
 type Stored = Awaited<ReturnType<VolumeStore['usage']>>
 
 /**
@@ -43,8 +44,7 @@ export class ReconcileLoop {
   readonly #nudge = new Nudge()
   readonly #idle: IdleTimes
   readonly #suspects = new DiskSuspects()
-  readonly #busy = new Map<string, UnderWay>()
-  readonly #failures = new Map<string, Failure>()
+  readonly #acts: Acts
   #seen: Seen | null = null
   readonly #counts: CountTimes
   readonly #usage: Kept<HostUsage>
@@ -53,6 +53,7 @@ export class ReconcileLoop {
   constructor(deps: LoopDeps) {
     this.#deps = deps
     this.#idle = new IdleTimes(deps.policy.idlePollMs)
+    this.#acts = new Acts(deps)
     this.#counts = new CountTimes(deps.policy.pollMs)
     this.#usage = new Kept(() => deps.usage(), deps.clock)
     this.#stored = new Kept((signal) => deps.volumes.usage(signal), deps.clock)
@@ -75,22 +76,13 @@ export class ReconcileLoop {
         await this.#nudge.wait(this.#pauseMs(), this.#deps.clock, signal)
       }
     } finally {
-      await this.#settle()
+      await this.#acts.settle()
     }
-  }
-
-  /** An act that is stuck in the kernel must not keep an agent from ending. */
-  async #settle(): Promise<void> {
-    const settled = new AbortController()
-    const patience = this.#deps.clock.sleep(settleMs, settled.signal).catch(() => undefined)
-    const acts = [...this.#busy.values()].map(({done}) => done)
-    await Promise.race([Promise.allSettled(acts), patience])
-    settled.abort()
   }
 
   async #turn(signal: AbortSignal): Promise<void> {
     const {journal, clock, policy, report} = this.#deps
-    const underWay = new Set(this.#busy.keys())
+    const underWay = this.#acts.things
     const known = new Set(journal.builders().map(({builder}) => builder))
     this.#seen = await this.#observe(signal)
     const actions = plan({
@@ -107,15 +99,16 @@ export class ReconcileLoop {
       lacksRoom: (this.#seen.usage.pressure ?? null) !== null,
       policy,
     })
-    const wanted = new Map(actions.map((action) => [keyOf(action), actOf(action)]))
-    for (const key of this.#failures.keys()) if (!wanted.has(key)) this.#failures.delete(key)
-    for (const [key, {act, drop}] of this.#busy) if (givesWay.has(act) && wanted.get(key) !== act) drop.abort(dropped)
+    this.#acts.want(actions)
     // What an action changed while we looked was seen half, and what a builder needs that came meanwhile may not have been there yet.
     // Both have nudged another look.
     const isSeenWhole = (action: Action) =>
-      !underWay.has(keyOf(action)) && (action.on !== 'builder' || known.has(action.builder))
-    for (const action of actions) if (isSeenWhole(action)) this.#begin(action, signal)
-    report(observedMessage(journal, this.#seen)) // last: no act needs to wait for it
+      !underWay.has(thingOf(action)) && (action.on !== 'builder' || known.has(action.builder))
+    const wholly = actions.filter(isSeenWhole)
+    for (const action of wholly) this.#begin(action, signal)
+    // Last: no act needs to wait for it. Nor a client: what opens a lease says all of this when it is done, a few milliseconds later.
+    if (!wholly.some((action) => action.on === 'builder' && action.do.type === 'openLease'))
+      report(observedMessage(journal, this.#seen))
   }
 
   async #observe(signal: AbortSignal): Promise<Seen> {
@@ -154,26 +147,23 @@ export class ReconcileLoop {
   }
 
   #begin(action: Action, signal: AbortSignal): void {
-    const key = keyOf(action)
-    const failed = this.#failures.get(key)
-    const before = failed?.act === actOf(action) ? failed : null // another act neither waits for it nor counts it
-    if (this.#busy.has(key) || (before?.untilMs ?? 0) > this.#deps.clock.monotonic()) return
-    const drop = new AbortController()
-    const done = this.#act(action, (before?.count ?? 0) + 1, AbortSignal.any([signal, drop.signal]))
-      .then(() => void this.#failures.delete(key))
-      .catch((error: unknown) => {
-        if (!drop.signal.aborted) this.#failed(action, error, (before?.count ?? 0) + 1, signal)
-      })
-      .finally(() => {
-        this.#busy.delete(key)
-        if (!isOnLease(action)) this.#stored.drop()
-        if (isDeletion(action)) this.#usage.drop()
-        else if (action.on === 'builder' && action.do.type === 'closeLease') this.#usage.drop() // the next build may come at once: is there room?
-        // What the act wrote down is said at once; the look that follows makes the rest right.
-        if (this.#seen && !signal.aborted) this.#deps.report(observedMessage(this.#deps.journal, this.#seen))
-        this.#nudge.now()
-      })
-    this.#busy.set(key, {act: actOf(action), done, drop})
+    const act = async (attempt: number, inner: AbortSignal) => await this.#act(action, attempt, inner)
+    const onDone = () => {
+      if (!isOnLease(action)) this.#stored.drop()
+      if (changesRoom(action)) this.#usage.drop()
+      // What the act wrote down is said at once; the look that follows makes the rest right.
+      if (this.#seen && !signal.aborted) this.#deps.report(observedMessage(this.#deps.journal, this.#seen))
+      void this.#lookAfter(action, signal)
+    }
+    this.#acts.begin(action, act, onDone, signal)
+  }
+
+  /** A client waits for what is said of its lease, and that look would take the thread, and a CPU, from whoever hears it. */
+  async #lookAfter(action: Action, signal: AbortSignal): Promise<void> {
+    const {clock} = this.#deps
+    const opensLease = action.on === 'builder' && action.do.type === 'openLease'
+    if (isOnLease(action)) await clock.sleep(opensLease ? clientConnectsMs : 0, signal).catch(() => undefined)
+    this.nudge()
   }
 
   async #act(action: Action, attempt: number, signal: AbortSignal): Promise<void> {
@@ -214,21 +204,12 @@ export class ReconcileLoop {
     await runtime.remove(builder, signal)
   }
 
-  #failed(action: Action, error: unknown, count: number, signal: AbortSignal): void {
-    if (signal.aborted) return
-    const {clock, log} = this.#deps
-    const waitMs = Math.min(100 * 2 ** count, 10_000)
-    this.#failures.set(keyOf(action), {act: actOf(action), count, untilMs: clock.monotonic() + waitMs})
-    log.warn({action, err: error, count, waitMs}, 'an action failed and will be tried again')
-  }
-
   /** Clients come and go while leases are open, so look often; an idle host is only polled. */
   #pauseMs(): number {
     const {journal, policy, clock} = this.#deps
     const open = journal.builders().some(({lease, released}) => lease !== null && !released)
-    const retryMs = [...this.#failures.values()].map(({untilMs}) => untilMs - clock.monotonic())
     const countMs = this.#counts.dueAtMs - clock.monotonic()
-    return Math.max(10, Math.min(open ? policy.pollMs : policy.idlePollMs, countMs, ...retryMs))
+    return Math.max(10, Math.min(open ? policy.pollMs : policy.idlePollMs, countMs, this.#acts.retryInMs))
   }
 }
 
@@ -236,7 +217,11 @@ export class ReconcileLoop {
 const isOnLease = (action: Action): boolean =>
   action.on === 'builder' && ['openLease', 'endLease', 'closeLease'].includes(action.do.type)
 
-const isDeletion = ({on}: Action): boolean => on === 'deleteCopy' || on === 'deleteGeneration'
+/** The next build may come at once: is there room? */
+const changesRoom = (action: Action): boolean =>
+  action.on === 'builder'
+    ? action.do.type === 'closeLease'
+    : action.on === 'deleteCopy' || action.on === 'deleteGeneration'
 
 /** Its clients matter: a lease goes on and nobody has said that it is over, or no fleet says what it is for. */
 const hasClients = ({lease, listed, desired}: JournalBuilder): boolean =>
@@ -244,27 +229,3 @@ const hasClients = ({lease, listed, desired}: JournalBuilder): boolean =>
 
 const isFinishing = ({lease}: OpenLease, {lease: wanted}: DesiredBuilder): boolean =>
   wanted?.lease === lease && wanted.finishing
-
-/** `drop` tells an act to stop for which nobody waits, as soon as something else is to be done. */
-type UnderWay = {readonly act: string; readonly done: Promise<void>; readonly drop: AbortController}
-const givesWay: ReadonlySet<string> = new Set<BuilderAction['type'] | Action['on']>(['checkpoint', 'verification'])
-/** Not an Error: one would be made with its stack. */
-const dropped = 'something else is to be done'
-
-type Failure = {readonly act: string; readonly count: number; readonly untilMs: number}
-const actOf = (action: Action): string => (action.on === 'builder' ? action.do.type : action.on)
-
-const keyOf = (action: Action): string => {
-  switch (action.on) {
-    case 'builder':
-    case 'orphan':
-      return `builder ${action.builder}`
-    case 'verification':
-      return `builder ${action.verifier}`
-    case 'orphanCopy':
-    case 'deleteCopy':
-      return `copy ${action.copy satisfies CopyId}`
-    case 'deleteGeneration':
-      return `generation ${action.generation}`
-  }
-}
