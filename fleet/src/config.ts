@@ -30,6 +30,7 @@ const PolicyConfig = Type.Object({
   maxAttempts: Type.Optional(count(1, 10)),
   warmPerVolume: Type.Optional(count(1, 100)),
   keepGenerations: Type.Optional(count(1, 100)),
+  spareClones: Type.Optional(count(0, 10)),
   promoteMargin: Type.Optional(Type.Number({minimum: 0, maximum: 100, description: 'a number from 0 to 100'})),
   promoteStepCap: Type.Optional(Duration),
   cacheAge: Type.Optional(Duration),

@@ -34,6 +34,8 @@ export type Policy = {
   /** Where new caches lie. */
   readonly volumeDriver: VolumeDriver
   readonly volumeSizeBytes: number
+  /** Clones of the head that are ready for the next builds while a cache in shared storage is in use. */
+  readonly spareClones: number
   /** Share of a volume that BuildKit's cache may fill, 0 to 1. */
   readonly maxUsedSpaceShare: number
   readonly cpuWeight: number
@@ -78,6 +80,7 @@ export const defaultPolicy: Policy = {
   keepOrphansMs: 24 * hourMs,
   volumeDriver: 'local',
   volumeSizeBytes: 50_000_000_000,
+  spareClones: 1,
   maxUsedSpaceShare: 0.8,
   cpuWeight: 100,
   drainDeadlineMs: hourMs,

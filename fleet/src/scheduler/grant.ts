@@ -12,6 +12,7 @@ import type {
   LeaseRecord,
   VolumeRecord,
 } from '../store/records.ts'
+import {freshCopy} from '../volumes/copy.ts'
 import {type CopyChoice, chooseCopy} from '../volumes/decide.ts'
 import {isShared} from '../volumes/driver.ts'
 import {evictedWhy} from '../volumes/eviction/evict.ts'
@@ -92,7 +93,7 @@ type Attach = {
 const attachCopy = async (change: Change, {volume, host, choice, from, builder}: Attach): Promise<CopyRecord> => {
   const known = choice.copy && (await change.tx.copies.get(choice.copy))
   const sizeBytes = newCopyBytes(change.core, await change.tx.projects.get(volume.project), from)
-  const copy = known || {...emptyCopy(change.core.random.uuid() as CopyId, volume, host, from), sizeBytes}
+  const copy = known || freshCopy(change.core.random.uuid() as CopyId, volume, host, from, sizeBytes)
   const attached: CopyRecord = {...copy, host, epoch: (copy.epoch + 1) as Epoch, state: 'attached'}
   await change.putCopy(attached)
   const {id, epoch} = attached
@@ -100,21 +101,6 @@ const attachCopy = async (change: Change, {volume, host, choice, from, builder}:
   change.event({type: 'copyGranted', copy: id, host, epoch, builder, from: attached.from})
   return attached
 }
-
-const emptyCopy = (id: CopyId, volume: VolumeRecord, host: HostId, from: GenerationRecord | null): CopyRecord => ({
-  id,
-  volume: volume.id,
-  project: volume.project,
-  architecture: volume.architecture,
-  host,
-  ...(volume.driver && {driver: volume.driver}),
-  epoch: 0 as Epoch,
-  filesystem: from?.filesystem ?? id,
-  from: from?.id ?? null,
-  state: 'free',
-  why: null,
-  goneRevision: null,
-})
 
 type NewBuilder = {
   readonly id: BuilderId

@@ -26,7 +26,7 @@ export const copyCredentials = async (
   const granted = () => core.store.transaction((tx) => requireGranted(tx, host, copy, asked))
   const record = await granted()
   try {
-    if (record.epoch === 1) await make(record, core, storage, signal)
+    if (record.epoch === 1 && record.spare !== 'made') await makeCopy(record, core, storage, signal)
     const {epoch, builder} = asked
     const credentials = await storage.store.credentials(copy, {epoch, builder}, signal)
     await granted().catch(async (error: unknown) => {
@@ -41,7 +41,8 @@ export const copyCredentials = async (
   }
 }
 
-const make = async (
+/** Idempotent. Throws `GenerationMissingError`. */
+export const makeCopy = async (
   {id, project, architecture, from, filesystem, driver, sizeBytes}: CopyRecord,
   core: Core,
   {store}: Storage,

@@ -11,6 +11,7 @@ export type StorageInput = {
     readonly id: CopyId
     readonly state: 'free' | 'attached' | 'abandoned' | 'deleting'
     readonly fence?: 'due' | 'confirmed'
+    readonly spare?: 'due' | 'made'
   }[]
   readonly generations: readonly {readonly id: GenerationId; readonly state: 'kept' | 'deleting'}[]
   readonly fences: readonly {readonly id: string; readonly host: HostId; readonly bootId: string | null}[]
@@ -19,6 +20,7 @@ export type StorageInput = {
 }
 export type StorageAct =
   | {readonly type: 'seal'; readonly builder: BuilderId; readonly copy: CopyId; readonly generation: GenerationId}
+  | {readonly type: 'makeSpare'; readonly copy: CopyId}
   | {readonly type: 'fence'; readonly copy: CopyId}
   | {readonly type: 'deleteCopy'; readonly copy: CopyId}
   | {readonly type: 'deleteGeneration'; readonly generation: GenerationId}
@@ -29,6 +31,9 @@ export const storageActs = ({sealing, copies, generations, fences, bootIds}: Sto
   ...sealing.flatMap(({id, copy, seal}): StorageAct[] =>
     seal ? [{type: 'seal', builder: id, copy, generation: seal}] : [],
   ),
+  ...copies
+    .filter(({state, spare}) => state === 'free' && spare === 'due')
+    .map(({id}): StorageAct => ({type: 'makeSpare', copy: id})),
   ...copies.filter(({fence}) => fence === 'due').map(({id}): StorageAct => ({type: 'fence', copy: id})),
   ...copies
     .filter(({state, fence}) => state === 'deleting' && fence !== 'due')
@@ -45,6 +50,7 @@ export const storageActs = ({sealing, copies, generations, fences, bootIds}: Sto
 export const keyOf = (act: StorageAct): string => {
   switch (act.type) {
     case 'seal':
+    case 'makeSpare':
     case 'fence':
     case 'deleteCopy':
       return `copy ${act.copy}`

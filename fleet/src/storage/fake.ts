@@ -40,6 +40,8 @@ export class FakeSharedStorage<Content> implements SharedStorage {
   readonly shutOut = new Set<string>()
   /** It answers nobody. */
   isDown = false
+  /** It makes no clones. */
+  clonesFail = false
   /** A fence does not take. */
   fenceFails = false
   readonly #contents: FakeContents<Content>
@@ -65,6 +67,7 @@ export class FakeSharedStorage<Content> implements SharedStorage {
       this.#requireUp()
       if (this.copies.has(copy)) return
       const {blank, clone} = this.#contents
+      if (this.clonesFail) throw new StorageUnreachableError('the storage makes no clone')
       const origin = from === null ? blank() : this.generations.get(from)
       if (origin === undefined) throw new GenerationMissingError(`generation ${from} is not in the storage`)
       this.copies.set(copy, {content: clone(origin), claim: null, hasKey: false})

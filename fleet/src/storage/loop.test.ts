@@ -41,7 +41,7 @@ test('a cache is sealed by the fleet, and the next build starts from it on any h
 })
 
 test("the head's own copy goes from host to host, under a higher epoch each time", async () => {
-  await start()
+  await start({policy: {spareClones: 0}})
   const first = await world.build('web')
   const copy = copyOf(first)
   hostOf(first).end(first.id)
@@ -59,6 +59,58 @@ test('a build beside another starts on a clone, in shared storage too', async ()
   const [second, third] = [await world.build('web'), await world.build('web')]
   expect(copyOf(second)).not.toBe(copyOf(third))
   for (const build of [second, third]) expect(hostOf(build).contentFor(build.id)).toEqual([first.id])
+})
+
+test('while a cache is in use a clone of its head is ready: the next build takes it, and one more is made; old ones go', async () => {
+  await start()
+  const first = await builds()
+  const own = [...storage.copies.keys()]
+  const second = await world.build('web')
+  await world.settle()
+  const [spare, ...others] = [...storage.copies.keys()].filter((copy) => !own.includes(copy))
+  expect([copyOf(second), others]).toEqual([own[0], []])
+  const third = await world.build('web')
+  expect(copyOf(third)).toBe(spare)
+  expect(hostOf(third).serving(third.id)?.wanted.epoch).toBe(1)
+  expect(hostOf(third).contentFor(third.id)).toEqual([first.id])
+  await world.settle()
+  expect(storage.copies.size).toBe(3)
+  for (const build of [second, third]) hostOf(build).end(build.id)
+  await world.advance(700_000)
+  expect((await world.fleet.showCaches('web', null, admin))[0]?.copies).toHaveLength(1)
+  expect(storage.copies.size).toBe(1)
+})
+
+test('an untrusted build gets the spare, never the copy that the next trusted one goes on with', async () => {
+  await start()
+  const first = await builds()
+  const [own] = [...storage.copies.keys()]
+  const second = await world.build('web')
+  await world.settle()
+  const spare = [...storage.copies.keys()].find((copy) => copy !== own)
+  const fork = await world.build('web', {trust: 'untrusted'})
+  expect([copyOf(second), copyOf(fork)]).toEqual([own, spare])
+  expect(hostOf(fork).contentFor(fork.id)).toEqual([first.id])
+  for (const build of [second, fork]) hostOf(build).end(build.id)
+  await world.advance(700_000)
+  expect([...storage.copies.keys()]).toEqual([own])
+  const next = await world.build('web', {trust: 'untrusted'})
+  expect(copyOf(next)).not.toBe(own)
+})
+
+test('a spare that can not be made keeps no build waiting, and is made later', async () => {
+  await start()
+  const first = await builds()
+  storage.clonesFail = true
+  const second = await world.build('web')
+  await world.settle()
+  expect(storage.copies.size).toBe(1)
+  storage.clonesFail = false
+  const third = await world.build('web')
+  expect(hostOf(third).contentFor(third.id)).toEqual([first.id])
+  await world.advance(60_000)
+  expect(storage.copies.size).toBe(3)
+  expect(copyOf(second)).not.toBe(copyOf(third))
 })
 
 test('a host that is lost is shut out at once; what it writes when it wakes is read by nobody, and its copy goes then only', async () => {

@@ -10,9 +10,12 @@ import {
 import {act} from '../act.ts'
 import type {Core} from '../change.ts'
 import {Alarm} from '../scheduler/alarm.ts'
+import type {CopyRecord} from '../store/records.ts'
 import type {Tx} from '../store/store.ts'
 import {isShared} from '../volumes/driver.ts'
 import {releaseBuilder} from '../volumes/release.ts'
+import {condemnCopy} from '../volumes/volume.ts'
+import {makeCopy} from './attach.ts'
 import {keyOf, type StorageAct, storageActs} from './decide.ts'
 import type {SharedStorage} from './shared-storage.ts'
 
@@ -119,7 +122,7 @@ const inputOf = async (tx: Tx) => {
   const hosts = await tx.hosts.list()
   return {
     sealing: builders.filter(({sealing}) => sealing),
-    copies: (await tx.copies.list({state: ['abandoned', 'deleting']})).filter(isShared),
+    copies: (await tx.copies.list({state: ['free', 'abandoned', 'deleting']})).filter(isShared),
     generations: (await tx.generations.list({state: 'deleting'})).filter(isShared),
     fences: await tx.fences.list(),
     bootIds: new Map(hosts.map(({id, bootId}) => [id, bootId])),
@@ -136,6 +139,8 @@ const perform = async (
   switch (wanted.type) {
     case 'seal':
       return await seal(wanted, attempt, core, storage, signal)
+    case 'makeSpare':
+      return await makeSpare(wanted, core, storage, signal)
     case 'fence':
       return await fence(wanted, core, storage, signal)
     case 'deleteCopy':
@@ -187,6 +192,32 @@ const seal = async (
   })
   if (failure !== null || epoch === null) return
   await store.prepare(copy, epoch, signal).catch(() => null) // then the next host that asks waits for it
+}
+
+/** It may be granted meanwhile: then its host had it made, or waits for this. */
+const makeSpare = async (
+  {copy: id}: Extract<StorageAct, {type: 'makeSpare'}>,
+  core: Core,
+  storage: Storage,
+  signal: AbortSignal,
+): Promise<void> => {
+  const isDue = (copy: CopyRecord | null): copy is CopyRecord => copy?.state === 'free' && copy.spare === 'due'
+  const record = await core.store.transaction((tx) => tx.copies.get(id))
+  if (!isDue(record)) return
+  const isMade = await makeCopy(record, core, storage, signal).then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof GenerationMissingError) return false
+      throw error
+    },
+  )
+  if (isMade) await storage.store.prepare(id, record.epoch, signal).catch(() => null) // then its host waits for it
+  await act(core, async (change) => {
+    const copy = await change.tx.copies.get(id)
+    if (!isDue(copy)) return
+    if (isMade) await change.tx.copies.put({...copy, spare: 'made'})
+    else await condemnCopy(change, copy)
+  })
 }
 
 const isFinal = (error: unknown, attempt: number): error is Error =>

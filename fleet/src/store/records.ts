@@ -166,7 +166,7 @@ export type VolumeRecord = {
  * `free`: detached clean, holds exactly `from`. `attached`: granted to a builder. `abandoned`: never to be attached again.
  * `deleting`: to be gone from its host; `goneRevision` is the first desired state that said so. `sizeBytes`: of its image; that of the
  * fleet's policy if it is missing. In shared storage `host` is the one that has or last had it; `fence`: who has it open is to be shut
- * out before it may be deleted, or is.
+ * out before it may be deleted, or is. `spare`: a clone of the head that is made ahead, or was.
  */
 export type CopyRecord = {
   readonly id: CopyId
@@ -183,6 +183,7 @@ export type CopyRecord = {
   readonly why: string | null
   readonly goneRevision: Revision | null
   readonly fence?: 'due' | 'confirmed'
+  readonly spare?: 'due' | 'made'
 }
 
 /**

@@ -1,4 +1,4 @@
-import type {BuildId, CopyId, GenerationId, HostId} from '@hearth/proto/ids'
+import type {BuildId, CopyId, Epoch, GenerationId, HostId} from '@hearth/proto/ids'
 import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 import {type CopyInput, chooseCopy, generationsToDrop, type KnownGeneration} from './decide.ts'
@@ -24,6 +24,7 @@ const input: fc.Arbitrary<CopyInput> = generations.chain((known) =>
         fc.record({
           host: fc.constantFrom(...hostIds),
           from: anyOf(known),
+          epoch: fc.constantFrom(0 as Epoch, 3 as Epoch),
           state: fc.constantFrom('free' as const, 'attached' as const, 'abandoned' as const, 'deleting' as const),
         }),
         {maxLength: 6},
@@ -32,6 +33,7 @@ const input: fc.Arbitrary<CopyInput> = generations.chain((known) =>
     host: fc.constantFrom(...hostIds),
     trust: fc.constantFrom('trusted' as const, 'untrusted' as const),
     avoid: fc.oneof(fc.constant([]), fc.subarray(known.map(({id}) => id))),
+    unusable: fc.constantFrom(null, 'it could not be mounted'),
     note: fc.constantFrom(null, 'its host is offline'),
     beside: fc.constantFrom(null, 'b-1' as BuildId),
   }),
@@ -40,13 +42,13 @@ const input: fc.Arbitrary<CopyInput> = generations.chain((known) =>
 const always = (look: (given: CopyInput) => void) => fc.assert(fc.property(input, look), {numRuns: 500})
 
 describe('the copy for a new builder', () => {
-  test('is one that exists only if that is free, on this host, and holds the head: never for an untrusted build', () => {
+  test('is one that exists only if that is free, on this host, and holds the head: for an untrusted build only a spare', () => {
     always((given) => {
       const {copy} = chooseCopy(given)
       if (copy === null) return
       const chosen = given.copies.find(({id}) => id === copy)
       expect(chosen).toMatchObject({state: 'free', host: given.host, from: given.volume.head})
-      expect(given.trust).toBe('trusted')
+      if (given.trust === 'untrusted' || given.unusable) expect(chosen?.epoch).toBe(0)
     })
   })
 

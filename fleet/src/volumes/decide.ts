@@ -1,5 +1,5 @@
 import type {Trust, VolumeDriver} from '@hearth/proto/common'
-import type {BuildId, CopyId, GenerationId, HostId} from '@hearth/proto/ids'
+import type {BuildId, CopyId, Epoch, GenerationId, HostId} from '@hearth/proto/ids'
 import {isAnywhere, isOn, isShared} from './driver.ts'
 
 // What becomes of caches. Pure.
@@ -26,6 +26,8 @@ export type KnownCopy = {
   readonly host: HostId
   readonly from: GenerationId | null
   readonly state: 'free' | 'attached' | 'abandoned' | 'deleting'
+  /** 0: nobody has had it; it is a clone that was made ahead. */
+  readonly epoch: Epoch
 }
 export type CopyInput = {
   readonly volume: VolumeState
@@ -51,7 +53,7 @@ export type CopyChoice = {
 }
 
 /**
- * The head's own copy if it is free here, else a clone of the head, else of an older known-good generation, else empty. A line
+ * The head's own copy if it is free here, else a clone of the head (one that was made ahead, if there is one), else of an older known-good generation, else empty. A line
  * without a head was reset: what is left of it is on its way out. After a copy that could not be used: a fresh clone.
  */
 export const chooseCopy = (input: CopyInput): CopyChoice => {
@@ -62,11 +64,13 @@ export const chooseCopy = (input: CopyInput): CopyChoice => {
     .sort((a, b) => b.number - a.number)
   const head = usable.find(({id}) => id === volume.head)
   if (head) {
-    const own = copies.find(
+    const fit = copies.filter(
       (copy) => copy.state === 'free' && copy.from === head.id && (isShared(copy) || copy.host === host),
     )
+    const own = fit.find(({epoch}) => epoch > 0)
     // an untrusted builder's copy is thrown away
-    const copy = trust === 'trusted' && own && unusable === null ? own.id : null
+    const mayHaveOwn = trust === 'trusted' && unusable === null
+    const copy = (mayHaveOwn ? own?.id : null) ?? fit.find(({epoch}) => epoch === 0)?.id ?? null
     const why = volume.rollback ?? unusable
     return {copy, from: head.id, rolledBack: why !== null, why}
   }

@@ -6,6 +6,7 @@ import type {CopyRecord, GenerationRecord, VolumeRecord} from '../store/records.
 import {generationsToDrop} from './decide.ts'
 import {isShared} from './driver.ts'
 import {pruneGains} from './promotion/judge.ts'
+import {wantSpares} from './spare/spare.ts'
 import {condemnCopy, condemnGeneration} from './volume.ts'
 
 /** Deletes what no build will start from any more. */
@@ -43,10 +44,12 @@ const sweepVolume = async (
   const {tx, core} = change
   const head = volume.deleted ? null : volume.head
   const {generations: kept, cacheSizeBytes} = projectPolicy(core, await tx.projects.get(volume.project))
-  for (const copy of copies) {
-    const isSmall = (copy.sizeBytes ?? core.policy.volumeSizeBytes) < cacheSizeBytes
-    if (isStale(copy, head, isSmall)) await condemnCopy(change, copy)
-  }
+  const isSmall = ({sizeBytes}: CopyRecord) => (sizeBytes ?? core.policy.volumeSizeBytes) < cacheSizeBytes
+  const stale = copies.filter((copy) => isStale(copy, head, isSmall(copy)))
+  for (const copy of stale) await condemnCopy(change, copy)
+  const good = generations.find(({id}) => id === head) ?? null
+  const fit = copies.filter((copy) => !stale.includes(copy))
+  await wantSpares(change, volume, good, fit)
   const inUse = new Set(copies.flatMap(({state, from}): GenerationId[] => (state === 'attached' && from ? [from] : [])))
   const keep = head ? kept : 0
   const drop = generationsToDrop(head, generations, inUse, keep)
