@@ -17,6 +17,9 @@ export const builderPhases = [
 export const BuilderPhase = oneOf(...builderPhases)
 export type BuilderPhase = (typeof builderPhases)[number]
 
+/** Code of the fault of a builder whose buildkitd ended by itself while it served, and neither by a kill nor in order: mostly a panic. */
+export const builderPanicked = 'builder-panicked'
+
 /** Why something could not be done: a code to branch on, a sentence for people. */
 export const Fault = Type.Object({code: Type.String(), message: Type.String()})
 export type Fault = Static<typeof Fault>

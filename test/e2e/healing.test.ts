@@ -2,8 +2,9 @@ import {access, mkdir, readdir, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {CacheDetail} from '@hearth/proto/api'
 import {describe, expect, it} from 'vitest'
+import {signalDaemon} from '../support/builders.ts'
 import {damageFiles, damageLog, damageSuperblock} from '../support/damage.ts'
-import {bringUp, hearthIn, lastBuild, makeContext} from '../support/hearth.ts'
+import {bringUp, builderOf, hearthIn, lastBuild, makeContext} from '../support/hearth.ts'
 import {unprivileged} from '../support/privileged.ts'
 import {sharedHearth} from '../support/shared-hearth.ts'
 import {makeTestDirectory} from '../support/test-directory.ts'
@@ -105,6 +106,29 @@ describe.skipIf(unprivileged())('a cache that was damaged while it was detached'
       /rolled back to generation 1.*generation 2/,
     )
     expect((await build(context)).stderr).toMatch(/cache: generation 3/)
+  })
+
+  it('goes back behind a generation on which buildkitd panics in mid-build again and again', async () => {
+    const {hearth, directory} = shared()
+    const context = await prepare('panics', 2)
+    const long = await makeContext(directory, 'panics-long', ['RUN sleep 600'])
+    for (let time = 1; time <= 2; time++) {
+      const dying = hearth.start('build', long, '--project', 'panics')
+      await dying.said(/sleep 600/)
+      await signalDaemon(await builderOf(hearth, 'panics'), 'SIGQUIT') // Go's answer is that of a panic: all stacks, and status 2
+      const {code, stderr} = await dying.ended
+      expect(code).toBe(3)
+      expect(stderr).toMatch(/ · cache: generation 2, | · cache rolled back to generation 2/)
+      expect(stderr).toMatch(/\nHearth's fault, not yours: buildkitd ended by itself: /)
+    }
+    expect(await headsOf('panics')).toEqual(['2 head', '1'])
+    const {stderr, lease} = await build(context)
+    expect(stderr).toMatch(
+      /cache rolled back to generation 1, because builds on generation 2 died: buildkitd ended by itself/,
+    )
+    expect(stderr).toMatch(/ · 4 of 4 steps cached · /)
+    expect(lease).toMatchObject({cache: {from: 1, rolledBack: true}})
+    await expect.poll(async () => await headsOf('panics'), {timeout: 30_000}).toEqual(['3 head', '1'])
   })
 
   it('starts empty when no other generation is left', async () => {

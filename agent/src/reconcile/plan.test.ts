@@ -100,6 +100,7 @@ const isRight: {readonly [Type in BuilderAction['type']]: (each: Case<Type>) => 
     const {row, world, act} = each
     const reasons: Record<string, boolean> = {
       'builder-died': row.startIntended,
+      'builder-panicked': row.startIntended && row.startDone,
       unclaimed: !row.listed,
       'copy-unknown': !copyOf(each),
       'copy-missing': !world.copies.has(row.desired.copy) && row.desired.epoch > 1,

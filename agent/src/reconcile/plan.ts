@@ -1,6 +1,6 @@
 import type {DesiredCopy, DesiredGeneration} from '@hearth/proto/desired'
 import type {BuilderId, CopyId, GenerationId} from '@hearth/proto/ids'
-import type {Fault} from '@hearth/proto/observed'
+import {builderPanicked, type Fault} from '@hearth/proto/observed'
 import {volumeFailed} from '../builder/exit.ts'
 import type {SeenBuilder} from '../builder/runtime.ts'
 import {isCacheToBlame} from '../builder/start-decide.ts'
@@ -131,7 +131,8 @@ const diedFault = (row: JournalBuilder, seen: SeenBuilder | undefined): Fault =>
   const exit = seen?.exit ?? null
   const said = exit?.said
   const when = row.startDone ? 'ended by itself' : 'ended before it was ready'
-  const code = !row.startDone && isCacheToBlame(exit) ? 'CacheUnusableError' : 'builder-died'
+  const ownFault = row.startDone ? builderPanicked : 'CacheUnusableError'
+  const code = isCacheToBlame(exit) ? ownFault : 'builder-died'
   return {code, message: `buildkitd ${when}${said ? `: ${said}` : ''}`}
 }
 

@@ -1,7 +1,7 @@
 import type {Observed} from '@hearth/proto/agent-message'
 import type {Outcome, TimingsMs} from '@hearth/proto/common'
 import type {BuilderId, HostId} from '@hearth/proto/ids'
-import type {ObservedBuilder} from '@hearth/proto/observed'
+import {builderPanicked, type ObservedBuilder} from '@hearth/proto/observed'
 import {endLease, loseLease, refreshBuild} from '../builds/lease.ts'
 import {transition} from '../builds/transition.ts'
 import type {Change} from '../change.ts'
@@ -10,6 +10,7 @@ import type {BuilderRecord, LeaseRecord} from '../store/records.ts'
 import {takeCheckpoint} from '../volumes/checkpoint/checkpoint.ts'
 import {isShared} from '../volumes/driver.ts'
 import {heal} from '../volumes/heal/heal.ts'
+import {notePanic, noteSurvival} from '../volumes/heal/panic.ts'
 import {addRan} from '../volumes/promotion/judge.ts'
 import {noteLoss, takeRelease} from '../volumes/release.ts'
 import {loseGeneration, loseShared} from '../volumes/volume.ts'
@@ -103,7 +104,9 @@ const takeOutcome = async (
     cache: {...lease.cache, usedBytes: seen.usedBytes ?? lease.cache.usedBytes},
   })
   const builder = await change.tx.builders.get(seen.builder)
-  if (isNews && builder && state === 'succeeded') await addRan(change, builder, ran)
+  if (!isNews || !builder) return
+  await noteSurvival(change, builder, state)
+  if (state === 'succeeded') await addRan(change, builder, ran)
 }
 
 /** Only the lease that started the builder waited for it. */
@@ -150,7 +153,10 @@ const blameless: readonly string[] = [
 const builderFailed = async (change: Change, record: BuilderRecord, {fault, released}: ObservedBuilder) => {
   const why = fault?.message ?? released?.reason ?? 'its builder ended'
   await terminateBuilder(change, record, why, {failed: fault !== null})
-  if (fault && !record.failed) await noteLoss(change, record, `its builder failed: ${why}`)
+  if (fault && !record.failed) {
+    await noteLoss(change, record, `its builder failed: ${why}`)
+    if (fault.code === builderPanicked) await notePanic(change, record, why)
+  }
   const lease = record.lease ? await change.tx.leases.get(record.lease) : null
   if (!lease || (lease.state === 'ready' && !released)) return // its outcome is on its way
   const from = (await change.tx.copies.get(record.copy))?.from ?? null

@@ -16,6 +16,7 @@ import {freshCopy} from '../volumes/copy.ts'
 import {type CopyChoice, chooseCopy} from '../volumes/decide.ts'
 import {isShared} from '../volumes/driver.ts'
 import {evictedWhy} from '../volumes/eviction/evict.ts'
+import {sparedOf} from '../volumes/heal/panic.ts'
 import {noteLease} from '../volumes/promotion/judge.ts'
 import {volumeOf} from '../volumes/volume.ts'
 import {queueTimer} from './queue-timer.ts'
@@ -44,8 +45,12 @@ export const grantBuilder = async (change: Change, lease: LeaseRecord, hostId: H
   const generations = await tx.generations.list({volume: volume.id, state: 'kept'})
   const held = await heldByForeign(change, volume, hostId)
   const copies = (await tx.copies.list({volume: volume.id})).filter(({id}) => !held.has(id))
-  const {trust, avoid} = lease
-  const known = {...volume, emptyWhy: evictedWhy(volume, change.at) ?? volume.emptyWhy}
+  const {trust} = lease
+  const spared = sparedOf(volume, generations)
+  const avoid = [...lease.avoid, ...(spared?.generations ?? [])]
+  const emptyWhy = evictedWhy(volume, change.at) ?? volume.emptyWhy
+  const isSpared = volume.head !== null && (spared?.generations.includes(volume.head) ?? false)
+  const known = {...volume, emptyWhy, rollback: isSpared ? (spared?.why ?? null) : volume.rollback}
   const beside = await buildOn(change, volume)
   const unusable = lease.unusable?.why ?? null
   const choice = chooseCopy({volume: known, generations, copies, host: hostId, trust, avoid, unusable, note, beside})
@@ -60,6 +65,8 @@ export const grantBuilder = async (change: Change, lease: LeaseRecord, hostId: H
     volume,
     copy,
     cache,
+    avoid,
+    instead: isSpared ? spared : null,
   })
   await change.putBuilder(builder)
   await noteLease(change, builder, lease.id)
@@ -109,10 +116,12 @@ type NewBuilder = {
   readonly volume: VolumeRecord
   readonly copy: CopyRecord
   readonly cache: LeaseCache
+  readonly avoid: readonly GenerationId[]
+  readonly instead: BuilderRecord['instead']
 }
 
 const newBuilder = async (change: Change, made: NewBuilder): Promise<BuilderRecord> => {
-  const {id, lease, host, volume, copy, cache} = made
+  const {id, lease, host, volume, copy, cache, avoid, instead = null} = made
   const {policy, random} = change.core
   const {project, projectName, architecture, trust} = lease
   return {
@@ -139,7 +148,8 @@ const newBuilder = async (change: Change, made: NewBuilder): Promise<BuilderReco
     seal: trust === 'trusted' ? (`g-${random.name(12)}` as GenerationId) : null,
     line: volume.line,
     base: copy.from,
-    avoid: lease.avoid,
+    avoid,
+    instead,
     savesMs: 0,
     freshCopy: copy.epoch === 1,
     cache: {from: cache.from, fromSealedAt: cache.fromSealedAt},

@@ -94,7 +94,7 @@ export type LeaseRecord = Omit<BuildLease, 'host' | 'local' | 'state'> & {
  * `checkpoint`: the one that is wanted of it, which covers what it had `served` then and stands in the records of `leases`. `tried`,
  * `kept`: how many builds it had served when one was last wanted, and those that the last one covers which became the head.
  * `revision`: the first desired state that named it. `serves` is the build whose lease it serves or last served.
- * `sealing`: its host has released it clean, and the fleet makes its generation in shared storage before it goes off the record.
+ * `instead`: what it was spared, as builders panicked on it, and why. `sealing`: its host has released it clean, and the fleet makes its generation in shared storage before it goes off the record.
  */
 export type BuilderRecord = {
   readonly id: BuilderId
@@ -118,6 +118,7 @@ export type BuilderRecord = {
   readonly line: number
   readonly base?: GenerationId | null
   readonly avoid?: readonly GenerationId[]
+  readonly instead?: {readonly generations: readonly GenerationId[]; readonly why: string} | null
   readonly savesMs?: number
   readonly freshCopy: boolean
   readonly cache: Pick<LeaseCache, 'from' | 'fromSealedAt'>
@@ -158,6 +159,8 @@ export type VolumeRecord = {
   readonly pinned?: GenerationId | null
   readonly lineWhy?: string
   readonly lastRollback?: LastRollback
+  /** What the last builder said that panicked in mid-build. */
+  readonly panicWhy?: string
   readonly evicted?: {readonly at: number; readonly host: string} | null
   readonly deleted: boolean
 }
@@ -189,7 +192,7 @@ export type CopyRecord = {
 /**
  * `hosts` hold it, none in shared storage; `seenOn` have reported it. `build`: the last that wrote it. `checkpoint`: made while its builder went on. A
  * `deleting` one is to be gone, as for copies. `setAside`: a rollback left
- * it behind.
+ * it behind. `panics`: how many builders that started from it panicked in mid-build since a build on it last succeeded.
  */
 export type GenerationRecord = {
   readonly id: GenerationId
@@ -205,6 +208,7 @@ export type GenerationRecord = {
   readonly build?: BuildId
   readonly checkpoint?: boolean
   readonly setAside?: boolean
+  readonly panics?: number
   readonly sizeBytes?: number
   readonly bytes: number | null
   readonly state: 'kept' | 'deleting'

@@ -1,3 +1,4 @@
+import type {GenerationId} from '@hearth/proto/ids'
 import type {Change} from '../../change.ts'
 import type {LeaseRecord} from '../../store/records.ts'
 import {volumeId} from '../volume.ts'
@@ -7,10 +8,14 @@ import {decideHealing} from './decide.ts'
  * A lease is ready whose builders did not start on some generations: those are bad, and the head goes back behind them. Builds that
  * run go on, and what they leave may become the head: they did start. Nothing to do is success.
  */
-export const heal = async (change: Change, lease: LeaseRecord) => {
+export const heal = async (change: Change, {project, architecture, unusable}: LeaseRecord) => {
+  if (unusable) await goBehind(change, volumeId(project, architecture), unusable.generations, unusable.why)
+}
+
+/** These are bad, as a build that did without them has shown. */
+export const goBehind = async (change: Change, id: string, unusable: readonly GenerationId[], why: string) => {
   const {tx} = change
-  const volume = await tx.volumes.get(volumeId(lease.project, lease.architecture))
-  const {generations: unusable = [], why = ''} = lease.unusable ?? {}
+  const volume = await tx.volumes.get(id)
   if (!volume || unusable.length === 0) return
   const generations = await tx.generations.list({volume: volume.id, state: 'kept'})
   const {bad, head} = decideHealing({head: volume.head, generations, unusable})

@@ -19,8 +19,10 @@ export const wantSpares = async (
   const {core, tx} = change
   const inUse = copies.find(({state}) => state === 'attached')
   if (!core.storage || !isShared(volume) || !inUse || !head) return
+  const missing = sparesMissing({head, copies}, core.policy.spareClones)
+  if (missing === 0 || (await tx.leases.list({state: 'placed'})).length > 0) return // a build that starts needs the CPU more
   const project = await tx.projects.get(volume.project)
-  for (let left = sparesMissing({head, copies}, core.policy.spareClones); left > 0; left--) {
+  for (let left = missing; left > 0; left--) {
     const id = core.random.uuid() as CopyId
     const spare = freshCopy(id, volume, inUse.host, head, newCopyBytes(core, project, head))
     await change.tx.copies.put({...spare, spare: 'due'})
