@@ -276,6 +276,19 @@ describe('cancelling', () => {
   })
 })
 
+test.each([
+  ['before its client came ends its builder, where that client may still come', false],
+  ['that had begun leaves its builder warm', true],
+])('a build that is cancelled %s', async (_what, clientsCome) => {
+  await start({policy: {warmIdleMs: 60_000}})
+  world.agent().clientsCome = clientsCome
+  const {id} = await world.build('web')
+  await world.fleet.cancelBuild(id, {}, admin)
+  await world.settle()
+  expect((await world.show(id)).state).toBe('cancelled')
+  expect(lease(await world.build('web'))).toMatchObject({warm: clientsCome})
+})
+
 describe('a builder', () => {
   test('is terminated after its idle time, and its cache is kept', async () => {
     await start({policy: {warmIdleMs: 60_000}})

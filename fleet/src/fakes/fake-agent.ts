@@ -37,6 +37,8 @@ export class FakeAgent {
   startFault: Fault | null = null
   /** Copies and generations on which no builder starts, nor on clones of them. */
   readonly torn = new Set<CopyId | GenerationId>()
+  /** Builds that are cancelled had begun. */
+  clientsCome = true
   /** Releases are not clean. */
   dirty = false
   /** What becomes of checkpoints; null: it makes none. */
@@ -264,7 +266,8 @@ export class FakeAgent {
   #endLease(row: Row, state: FinalState, reason: string | null, steps: Readonly<Record<string, number>> = {}) {
     if (!row.lease) return
     const {build, lease} = row.lease
-    const counts = {steps: {total: 3, cached: 1}, failedStep: null, buildMs: 1000, exportMs: null}
+    const built = state === 'cancelled' && !this.clientsCome ? null : {total: 3, cached: 1}
+    const counts = {steps: built, failedStep: null, buildMs: 1000, exportMs: null}
     const ran = Object.entries(steps).map(([step, ms]) => ({step, ms}))
     row.outcomes.push({build, lease, state, reason, ...counts, ran})
     row.lease = null

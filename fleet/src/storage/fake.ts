@@ -77,10 +77,7 @@ export class FakeSharedStorage<Content> implements SharedStorage {
     credentials: async (copy, claim) => {
       this.#requireUp()
       const found = this.#find(copy)
-      const last = found.claim
-      const isSame = last?.epoch === claim.epoch && last.builder === claim.builder
-      if (last && !isSame && last.epoch >= claim.epoch)
-        throw new EpochFencedError(`copy ${copy} was attached under epoch ${last.epoch}`)
+      this.#refuseLate(copy, claim, found.claim)
       Object.assign(found, {claim, hasKey: true})
       return {monitors: ['fake'], pool: 'fake', namespace: copy, image: copy, user: copy, key: 'AAAA'}
     },
@@ -91,10 +88,11 @@ export class FakeSharedStorage<Content> implements SharedStorage {
       if (found) found.hasKey = false
     },
     grow: async () => this.#requireUp(),
-    seal: async (copy, generation) => {
+    seal: async (copy, generation, _signal, claim) => {
       this.#requireUp()
-      const {content} = this.#find(copy)
+      const {content, claim: last} = this.#find(copy)
       if (this.generations.has(generation)) return
+      this.#refuseLate(copy, claim, last)
       this.#requireClosed(copy, StaleLockError)
       this.generations.set(generation, this.#contents.clone(content))
       this.origins.set(generation, copy)
@@ -182,6 +180,12 @@ export class FakeSharedStorage<Content> implements SharedStorage {
     const found = this.copies.get(copy)
     if (!found) throw new CopyMissingError(`copy ${copy} is not in the storage`)
     return found
+  }
+
+  #refuseLate(copy: CopyId, claim: Claim, last: Claim | null) {
+    const isSame = last?.epoch === claim.epoch && last.builder === claim.builder
+    if (last && !isSame && last.epoch >= claim.epoch)
+      throw new EpochFencedError(`copy ${copy} was attached under epoch ${last.epoch}`)
   }
 
   #requireClosed(copy: CopyId, IfDead: typeof VolumeBusyError | typeof StaleLockError = VolumeBusyError) {

@@ -264,6 +264,29 @@ test('a store that was restored from a backup attaches no copy that has gone on 
   expect(second.state).toBe('succeeded')
 })
 
+test('a store that was restored from before a seal does not make that generation of what was written since', async () => {
+  await start({policy: {keepGenerations: 1, spareClones: 0}})
+  await builds()
+  const second = await world.build('web')
+  const copy = copyOf(second)
+  storage.isDown = true
+  hostOf(second).end(second.id)
+  await world.advance(700_000)
+  const backup = world.disk.copy()
+  storage.isDown = false
+  await world.advance(60_000)
+  const [sealed] = [...storage.generations.keys()].slice(-1)
+  const third = await world.build('web')
+  expect(copyOf(third)).toBe(copy)
+  hostOf(third).end(third.id)
+  await world.advance(700_000)
+  expect(storage.generations.has(sealed as never)).toBe(false)
+  await world.restartFleet(backup)
+  await world.advance(60_000)
+  expect(storage.generations.has(sealed as never)).toBe(false)
+  expect(await world.build('web')).toMatchObject({state: 'running'})
+})
+
 test('a host without an attacher for shared storage gets no build, and the waiting one is told', async () => {
   await start({hosts: [{name: 'h1'}]})
   const agent = world.agent('h1')

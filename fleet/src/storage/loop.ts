@@ -2,6 +2,7 @@ import type {ImageSpace} from '@hearth/proto/api'
 import type {CopyId, GenerationId} from '@hearth/proto/ids'
 import {
   CopyMissingError,
+  EpochFencedError,
   GenerationMissingError,
   StaleLockError,
   VolumeBusyError,
@@ -169,13 +170,16 @@ const seal = async (
   signal: AbortSignal,
 ): Promise<void> => {
   const began = core.clock.monotonic()
+  const holder = await core.store.transaction((tx) => tx.builders.get(builder))
+  if (!holder?.sealing) return
+  const claim = {epoch: holder.epoch, builder}
   let failure: string | null = null
   try {
     await store.revoke(copy, signal)
-    await store.seal(copy, generation, signal).catch(async (error: unknown) => {
+    await store.seal(copy, generation, signal, claim).catch(async (error: unknown) => {
       if (!(error instanceof StaleLockError)) throw error
       await noteFenced(copy, await shutOut.fence(copy, signal), core)
-      await store.seal(copy, generation, signal)
+      await store.seal(copy, generation, signal, claim)
     })
   } catch (error) {
     if (!isFinal(error, attempt)) throw error
@@ -222,6 +226,7 @@ const makeSpare = async (
 
 const isFinal = (error: unknown, attempt: number): error is Error =>
   error instanceof VolumeContentError ||
+  error instanceof EpochFencedError ||
   error instanceof CopyMissingError ||
   error instanceof GenerationMissingError ||
   (error instanceof VolumeBusyError && attempt >= busySealAttempts)

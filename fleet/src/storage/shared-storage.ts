@@ -10,7 +10,12 @@ export type InspectedCopy = FoundCopy & {readonly ancestors: readonly CopyId[]}
 
 /** Storage that all hosts reach and that the fleet rules; see volumes/ceph. Every method is idempotent. */
 export type SharedStorage = {
-  readonly store: Pick<VolumeStore, 'usage' | 'create' | 'seal' | 'deleteCopy' | 'deleteGeneration'> & {
+  readonly store: Pick<VolumeStore, 'usage' | 'create' | 'deleteCopy' | 'deleteGeneration'> & {
+    /**
+     * As `VolumeStore.seal`, of what was written under that claim. Throws `EpochFencedError` if the generation is not there and the copy
+     * was claimed since: it holds something else then.
+     */
+    seal(copy: CopyId, generation: GenerationId, signal: AbortSignal, claim: Claim): Promise<void>
     /** What a host needs to attach the copy. Throws `EpochFencedError` where the claim comes too late, `CopyMissingError`. */
     credentials(copy: CopyId, claim: Claim, signal: AbortSignal): Promise<CephCredentials>
     /** Does ahead what can be done of that for a sealed copy; `epoch`: its last. What becomes of it is no matter. */

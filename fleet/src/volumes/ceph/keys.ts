@@ -97,6 +97,13 @@ const requireUntouched = async (copy: CopyId, {epoch}: Claim, {looks}: Deps, sig
     throw new EpochFencedError(lateText(copy, `epoch ${epoch} (something was written to it since it was sealed)`))
 }
 
+/** Throws `EpochFencedError` if the copy was claimed later than this, or for another builder. */
+export const requireLast = async (copy: CopyId, claim: Claim, deps: Deps, signal: AbortSignal): Promise<void> => {
+  const {claim: last} = deps.known.get(copy) ?? (await lookAt(copy, deps, signal))
+  if (last !== null && !isSame(claim, last) && last.epoch >= claim.epoch)
+    throw new EpochFencedError(lateText(copy, `epoch ${last.epoch} (builder ${last.builder ?? 'not known'})`))
+}
+
 const lookAt = async (copy: CopyId, deps: Deps, signal: AbortSignal): Promise<KnownCopy> => {
   const [marks, ancestors] = await Promise.all([deps.looks.marks(copy, signal), ancestorsOf(copy, deps, signal)])
   if (!marks?.made || marks.deleted) throw new CopyMissingError(missingText(copy))

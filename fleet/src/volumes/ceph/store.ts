@@ -17,7 +17,7 @@ import {errno} from './asked.ts'
 import {checkpoint, removeParts} from './checkpoint.ts'
 import {type Cluster, openCluster, unless, unlessLocked} from './cluster.ts'
 import {createLooks, deletedKey, features, imageOf, type Looks, requireContent, snapshotOf, wholeKey} from './image.ts'
-import {credentials, type Known, prepare, revoke} from './keys.ts'
+import {credentials, type Known, prepare, requireLast, revoke} from './keys.ts'
 import {collect, removeHalfMade} from './remove.ts'
 import type {CephDeps, CephSettings} from './settings.ts'
 import {flatten, grow, inspect, sparsify} from './upkeep.ts'
@@ -34,8 +34,10 @@ export type CephStoreDeps = CephDeps & {
   readonly originOf: (generation: GenerationId) => Promise<CopyId | null>
 }
 
-export type CephStore = VolumeStore &
+export type CephStore = Omit<VolumeStore, 'seal'> &
   CheckpointStore & {
+    /** With a claim as `SharedStorage` says. */
+    seal(copy: CopyId, generation: GenerationId, signal: AbortSignal, claim?: Claim): Promise<void>
     /** See keys.ts. */
     credentials(copy: CopyId, claim: Claim, signal: AbortSignal): Promise<CephCredentials>
     /** See keys.ts. Call it when a copy was released. */
@@ -78,7 +80,8 @@ export const createCephStore = (deps: CephStoreDeps): CephStore => {
     prepare: (copy, epoch, signal) => oneAtATime(copy, () => prepare(copy, epoch, world, signal), signal),
     revoke: (copy, signal) => oneAtATime(copy, () => revoke(copy, world, signal), signal),
     create: (copy, signal) => oneAtATime(copy.copy, () => create(copy, world, signal), signal),
-    seal: (copy, generation, signal) => oneAtATime(copy, () => seal(copy, generation, world, signal), signal),
+    seal: (copy, generation, signal, claim) =>
+      oneAtATime(copy, () => seal(copy, generation, claim ?? null, world, signal), signal),
     checkpoint: (copy, generation, whileFrozen, signal) => {
       const act = () => checkpoint(copy, generation, whileFrozen, world, signal)
       return abortable(oneAtATime(copy, act, signal), signal)
@@ -140,12 +143,19 @@ const makeImage = async (
   return true
 }
 
-const seal = async (copy: CopyId, generation: GenerationId, world: World, signal: AbortSignal): Promise<void> => {
+const seal = async (
+  copy: CopyId,
+  generation: GenerationId,
+  claim: Claim | null,
+  world: World,
+  signal: AbortSignal,
+): Promise<void> => {
   const {cluster, looks, settings} = world
   const what = `copy ${copy} can't be sealed as ${generation}`
   const [clients, used] = await Promise.all([looks.watchers(copy, signal), looks.used(copy, signal)])
   if (!used) throw new CopyMissingError(`${what}: it is not in Ceph`)
   if (used.generationBytes.has(generation)) return
+  if (claim) await requireLast(copy, claim, world, signal)
   if (clients?.length) throw new VolumeBusyError(`${what}: it is attached by ${addressesOf(clients)}`)
   await requireContent(copy, what, used, looks, signal)
   const expected = [errno.exists, errno.readOnly]
