@@ -12,7 +12,9 @@ export const monitorsOf = ({port, v1Port}: Pick<Place, 'port' | 'v1Port'>): stri
 
 /**
  * One monitor, one manager, one OSD on a sparse file, all on loopback. Each has its keyring in its own section: one in `[global]`
- * breaks the manager. The admin socket has the pid in its name, or each `rbd` would warn while another one runs.
+ * breaks the manager. The admin socket has the pid in its name, or each `rbd` would warn while another one runs. Read leases (200 s by
+ * this ratio) outlast an OSD that is paused: one without replicas does not look again at requests that came while its lease was over
+ * (`waiting for readable`, for ever; Ceph 16, seen once in some thirty pauses of 40 s).
  */
 export const configurationText = (place: Place): string => {
   const {directory, clusterId} = place
@@ -26,6 +28,7 @@ osd_pool_default_size = 1
 osd_pool_default_min_size = 1
 osd_pool_default_pg_num = 8
 osd_pool_default_pg_autoscale_mode = off
+osd_pool_default_read_lease_ratio = 10
 osd_crush_chooseleaf_type = 0
 mon_allow_pool_size_one = true
 mon_warn_on_pool_no_redundancy = false
