@@ -205,6 +205,22 @@ describe.skipIf(unprivileged())('the store on a real Ceph', () => {
     })
   })
 
+  test('a copy that was claimed since is not sealed by a fleet whose store was restored; that it was restarted is no matter', async () => {
+    const copy = await rig.newCopy(await rig.newGeneration(await rig.newCopy()))
+    await rig.store.prepare(copy, 0 as Epoch, signal) // a spare: the image names no builder
+    await rig.store.credentials(copy, claim, signal)
+    await writeOnce(rig.ceph, copy)
+    const [first, second] = ['g-first', 'g-second'] as GenerationId[]
+    for (const generation of ['g-first', 'g-second'] as GenerationId[]) rig.origins.set(generation, copy)
+    await rig.open().store.seal(copy, first as GenerationId, signal, claim)
+    await rig.store.credentials(copy, {epoch: 2 as Epoch, builder: 'n-2' as BuilderId}, signal)
+    for (const store of [rig.store, rig.open().store]) {
+      await store.seal(copy, first as GenerationId, signal, claim) // it is there
+      const late = store.seal(copy, second as GenerationId, signal, claim)
+      await expect(late).rejects.toMatchObject({name: 'EpochFencedError', message: expect.stringContaining('n-2')})
+    }
+  })
+
   const addressOf = async (copy: CopyId): Promise<string> =>
     /watcher=(\S+)/.exec(await rig.ceph.rbd('status', `${rig.ceph.pool}/${copy}/${copy}`))?.[1] ?? ''
 

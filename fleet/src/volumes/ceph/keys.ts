@@ -100,8 +100,7 @@ const requireUntouched = async (copy: CopyId, {epoch}: Claim, {looks}: Deps, sig
 /** Throws `EpochFencedError` if the copy was claimed later than this, or for another builder. */
 export const requireLast = async (copy: CopyId, claim: Claim, deps: Deps, signal: AbortSignal): Promise<void> => {
   const {claim: last} = deps.known.get(copy) ?? (await lookAt(copy, deps, signal))
-  if (last !== null && !isSame(claim, last) && last.epoch >= claim.epoch)
-    throw new EpochFencedError(lateText(copy, `epoch ${last.epoch} (builder ${last.builder ?? 'not known'})`))
+  refuseLate(copy, claim, last)
 }
 
 const lookAt = async (copy: CopyId, deps: Deps, signal: AbortSignal): Promise<KnownCopy> => {
