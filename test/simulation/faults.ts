@@ -141,7 +141,10 @@ const strikes = {
       network.weather = calm
     })
   },
-  daemonCrashes: onDaemon((daemon) => daemon.crash()),
+  daemonCrashes: onDaemon((daemon, _victims, {builder}) => {
+    const panics = daemon.state === 'serving' && builder < 'n-m' // before, its cache would be to blame
+    daemon.crash(panics ? 2 : 137)
+  }),
   daemonIsKilled: onDaemon((daemon) => daemon.kill()),
   daemonFreezes: onDaemon((daemon, {chance, later, note}, {place, builder}) => {
     note(place, {type: 'daemonFroze', builder})

@@ -25,6 +25,7 @@ export type FakeTrouble = {
   readonly unmounted: boolean
   readonly startFault: string | null
 }
+type FakeEnd = {readonly lockGone: boolean; readonly said: string; readonly status?: number}
 const stepBytes = 4096
 export const noTrouble: FakeTrouble = {synced: true, unmounted: true, startFault: null}
 
@@ -223,13 +224,13 @@ export class FakeDaemon {
     void this.#leave({lockGone: true, said: 'buildkitd ended with 0'}, this.deps.pace().stopMs)
   }
 
-  /** The daemon alone dies (out of memory, say): the program that waits for it puts the volume away. */
-  crash(): void {
+  /** The daemon alone dies (out of memory, say; 2: it panics): the program that waits for it puts the volume away. */
+  crash(status = 137): void {
     if (this.state === 'leaving' || this.state === 'ended') return
     this.isCrashed = true
     this.thaw()
     this.endConnections('daemon')
-    void this.#leave({lockGone: false, said: 'buildkitd ended with 137'})
+    void this.#leave({lockGone: false, said: `buildkitd ended with ${status}`, status})
   }
 
   /** All of its processes are killed at once: no last words. The kernel unmounts. */
@@ -249,14 +250,14 @@ export class FakeDaemon {
     for (const connection of [...this.connections]) connection.end(by)
   }
 
-  async #leave({lockGone, said}: {lockGone: boolean; said: string}, ms = 1): Promise<void> {
+  async #leave({lockGone, said, status = 0}: FakeEnd, ms = 1): Promise<void> {
     this.state = 'leaving'
     await this.sleep(ms).catch(() => undefined)
     if (lockGone) await this.writable().catch(() => undefined) // buildkitd closes its databases
     if (this.gone.aborted) return
     this.#unmount()
     const {synced, unmounted} = this.trouble
-    this.#end({lockGone, synced, unmounted, said})
+    this.#end({lockGone, synced, unmounted, said, status})
   }
 
   /** Also at the end of its mount namespace, when the unmounting itself failed. */
