@@ -1,10 +1,14 @@
+import {readdir} from 'node:fs/promises'
 import {join} from 'node:path'
+import {setTimeout as sleep} from 'node:timers/promises'
 import {startCephHearth} from '../ceph/hearth-rig.ts'
 import {tracesOf} from '../support/traces.ts'
 import {killDaemons} from './daemons.ts'
 import {type MakeGround, pick} from './ground.ts'
 
 const host = 'h1'
+
+const buildersIn = async (runtimeDir: string) => (await readdir(runtimeDir)).filter((name) => name.startsWith('n-'))
 
 /** A fleet and an agent, with their caches in a real Ceph. */
 export const makeCephGround: MakeGround = async (directory, random) => {
@@ -54,6 +58,9 @@ export const makeCephGround: MakeGround = async (directory, random) => {
     ],
     stop: async () => {
       const {code} = await hearth.run('drain', host)
+      // its slots are free then; the last traces of a builder go a moment later, and an agent that is told to end leaves them to the next
+      for (let waitMs = 20; waitMs < 10_000 && (await buildersIn(runtimeDir)).length > 0; waitMs *= 2)
+        await sleep(waitMs)
       const {said} = await rig.stop()
       const builders = [...new Set([...said.matchAll(/"builder":"([^"]+)"/g)].map(([, builder]) => builder as string))]
       const left = await tracesOf({path: stateDir, runtimeDir, builders})
