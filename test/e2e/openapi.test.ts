@@ -55,7 +55,7 @@ const openApi = async (asked: Set<string>): Promise<Api> => {
 
 describe.skipIf(unprivileged())('the API of a Hearth that has built', () => {
   it('answers every route as its OpenAPI document says', async () => {
-    await bringUp(hearth, '--warm-idle', '0s')
+    await bringUp(hearth)
     const context = await makeContext(directory, 'web', ['RUN echo $(cat /proc/uptime) > /out'])
     expect((await hearth.run('build', context, '--project', 'acme/web')).code).toBe(0)
     await writeFile(join(context, 'Dockerfile'), 'FROM scratch\nCOPY nothing /\n')
@@ -96,7 +96,7 @@ describe.skipIf(unprivileged())('the API of a Hearth that has built', () => {
   })
 })
 
-/** Sealed when its builder has ended. */
+/** By a checkpoint, once its builder has been idle for a while. */
 const headIs = async (ask: Api['ask'], number: number): Promise<void> => {
   const head = async () => (JSON.parse(await ask('GET', '/v1/caches')) as readonly Cache[])[0]?.head
   await expect.poll(head, {timeout: 60_000}).toMatchObject({number})

@@ -198,7 +198,6 @@ const seal = async (
   await store.prepare(copy, epoch, signal).catch(() => null) // then the next host that asks waits for it
 }
 
-/** It may be granted meanwhile: then its host had it made, or waits for this. */
 const makeSpare = async (
   {copy: id}: Extract<StorageAct, {type: 'makeSpare'}>,
   core: Core,

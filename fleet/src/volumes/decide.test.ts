@@ -25,6 +25,7 @@ const input: fc.Arbitrary<CopyInput> = generations.chain((known) =>
           host: fc.constantFrom(...hostIds),
           from: anyOf(known),
           epoch: fc.constantFrom(0 as Epoch, 3 as Epoch),
+          spare: fc.constantFrom('due' as const, 'made' as const),
           state: fc.constantFrom('free' as const, 'attached' as const, 'abandoned' as const, 'deleting' as const),
         }),
         {maxLength: 6},
@@ -49,6 +50,7 @@ describe('the copy for a new builder', () => {
       const chosen = given.copies.find(({id}) => id === copy)
       expect(chosen).toMatchObject({state: 'free', host: given.host, from: given.volume.head})
       if (given.trust === 'untrusted' || given.unusable) expect(chosen?.epoch).toBe(0)
+      if (chosen?.epoch === 0) expect(chosen.spare).toBe('made')
     })
   })
 

@@ -26,8 +26,9 @@ export type KnownCopy = {
   readonly host: HostId
   readonly from: GenerationId | null
   readonly state: 'free' | 'attached' | 'abandoned' | 'deleting'
-  /** 0: nobody has had it; it is a clone that was made ahead. */
+  /** 0: nobody has had it; it is a clone that is made ahead (`spare`). */
   readonly epoch: Epoch
+  readonly spare?: 'due' | 'made'
 }
 export type CopyInput = {
   readonly volume: VolumeState
@@ -70,7 +71,8 @@ export const chooseCopy = (input: CopyInput): CopyChoice => {
     const own = fit.find(({epoch}) => epoch > 0)
     // an untrusted builder's copy is thrown away
     const mayHaveOwn = trust === 'trusted' && unusable === null
-    const copy = (mayHaveOwn ? own?.id : null) ?? fit.find(({epoch}) => epoch === 0)?.id ?? null
+    const copy =
+      (mayHaveOwn ? own?.id : null) ?? fit.find(({epoch, spare}) => epoch === 0 && spare === 'made')?.id ?? null
     const why = volume.rollback ?? unusable
     return {copy, from: head.id, rolledBack: why !== null, why}
   }

@@ -8,7 +8,7 @@ import {sparesMissing} from './decide.ts'
 
 /**
  * Wants clones of the head made ahead, as a build that begins beside another would wait for one. On a host that takes no longer than to
- * find a spare; in shared storage it does. One that a build gets before it is made is made for it, as any other.
+ * find a spare; in shared storage it does. No build gets one that is not made yet.
  */
 export const wantSpares = async (
   change: Change,
