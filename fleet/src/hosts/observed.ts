@@ -106,7 +106,8 @@ const takeOutcome = async (
   const builder = await change.tx.builders.get(seen.builder)
   if (!isNews || !builder) return
   // Nothing was built: whoever was to may still come, with a certificate that is good for a minute, and would pass for the next client.
-  if (state === 'cancelled' && steps === null) await terminateBuilder(change, builder, 'its last client may still come')
+  if (lease.cancel !== null && state === 'cancelled' && steps === null)
+    await terminateBuilder(change, builder, 'its last client may still come')
   await noteSurvival(change, builder, state)
   if (state === 'succeeded') await addRan(change, builder, ran)
 }
