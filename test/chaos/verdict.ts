@@ -1,10 +1,7 @@
 import type {Loop, Round} from './crash-loop.ts'
 
-/**
- * As issue and README promise: the next build has its builder within so long. What a fleet's own `rbd` had locked when it was killed with
- * its fleet stays locked until Ceph misses that client, half a minute later.
- */
-const startWithinMs = ({victim}: Round): number => (victim === 'fleet' ? 45_000 : 10_000)
+/** As issue and README promise: the next build has its builder within so long. */
+const startWithinMs = 10_000
 
 /** `12 buildkitd   killed after 1.2 s  next build began after 0.4 s`. */
 export const roundLine = ({round, victim, afterMs, startMs, code, generationsLost}: Round): string => {
@@ -17,7 +14,7 @@ export const roundLine = ({round, victim, afterMs, startMs, code, generationsLos
 export const faultsOf = ({rounds, left, downCode}: Loop): readonly string[] => [
   ...rounds.filter(({code}) => code !== 0).map((each) => `round ${each.round}: the next build failed\n${each.said}`),
   ...rounds
-    .filter((each) => each.startMs > startWithinMs(each))
+    .filter(({startMs}) => startMs > startWithinMs)
     .map((each) => `round ${each.round}: the next build began after ${seconds(each.startMs)}\n${each.said}`),
   ...rounds
     .filter(({generationsLost}) => generationsLost > 1)
