@@ -14,7 +14,7 @@ export const monitorsOf = ({port, v1Port}: Pick<Place, 'port' | 'v1Port'>): stri
  * One monitor, one manager, one OSD on a sparse file, all on loopback. Each has its keyring in its own section: one in `[global]`
  * breaks the manager. The admin socket has the pid in its name, or each `rbd` would warn while another one runs. Read leases (200 s by
  * this ratio) outlast an OSD that is paused: one without replicas does not look again at requests that came while its lease was over
- * (`waiting for readable`, for ever; Ceph 16, seen once in some thirty pauses of 40 s).
+ * (`waiting for readable`, for ever; Ceph 16, seen once).
  */
 export const configurationText = (place: Place): string => {
   const {directory, clusterId} = place

@@ -210,13 +210,13 @@ describe.skipIf(unprivileged())('the store on a real Ceph', () => {
     await rig.store.prepare(copy, 0 as Epoch, signal) // a spare: the image names no builder
     await rig.store.credentials(copy, claim, signal)
     await writeOnce(rig.ceph, copy)
-    const [first, second] = ['g-first', 'g-second'] as GenerationId[]
-    for (const generation of ['g-first', 'g-second'] as GenerationId[]) rig.origins.set(generation, copy)
-    await rig.open().store.seal(copy, first as GenerationId, signal, claim)
+    const [first, second] = ['g-first' as GenerationId, 'g-second' as GenerationId]
+    for (const generation of [first, second]) rig.origins.set(generation, copy)
+    await rig.open().store.seal(copy, first, signal, claim)
     await rig.store.credentials(copy, {epoch: 2 as Epoch, builder: 'n-2' as BuilderId}, signal)
     for (const store of [rig.store, rig.open().store]) {
-      await store.seal(copy, first as GenerationId, signal, claim) // it is there
-      const late = store.seal(copy, second as GenerationId, signal, claim)
+      await store.seal(copy, first, signal, claim) // it is there
+      const late = store.seal(copy, second, signal, claim)
       await expect(late).rejects.toMatchObject({name: 'EpochFencedError', message: expect.stringContaining('n-2')})
     }
   })

@@ -142,7 +142,7 @@ const strikes = {
     })
   },
   daemonCrashes: onDaemon((daemon, _victims, {builder}) => {
-    const panics = daemon.state === 'serving' && builder < 'n-m' // before, its cache would be to blame
+    const panics = daemon.state === 'serving' && builder < 'n-m' // half of them; while it starts, its cache would be to blame
     daemon.crash(panics ? 2 : 137)
   }),
   daemonIsKilled: onDaemon((daemon) => daemon.kill()),

@@ -32,6 +32,7 @@ export type LoopDeps = {
   readonly report: (observed: Observed) => void
 }
 
+/** A client that was told of its lease has shaken hands with the daemon by then, mostly (docs/speed.md). */
 const clientConnectsMs = 25
 type Stored = Awaited<ReturnType<VolumeStore['usage']>>
 

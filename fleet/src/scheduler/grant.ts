@@ -46,11 +46,10 @@ export const grantBuilder = async (change: Change, lease: LeaseRecord, hostId: H
   const held = await heldByForeign(change, volume, hostId)
   const copies = (await tx.copies.list({volume: volume.id})).filter(({id}) => !held.has(id))
   const {trust} = lease
-  const spared = sparedOf(volume, generations)
-  const avoid = [...lease.avoid, ...(spared?.generations ?? [])]
+  const instead = sparedOf(volume, generations)
+  const avoid = [...lease.avoid, ...(instead?.generations ?? [])]
   const emptyWhy = evictedWhy(volume, change.at) ?? volume.emptyWhy
-  const isSpared = volume.head !== null && (spared?.generations.includes(volume.head) ?? false)
-  const known = {...volume, emptyWhy, rollback: isSpared ? (spared?.why ?? null) : volume.rollback}
+  const known = {...volume, emptyWhy, rollback: instead?.why ?? volume.rollback}
   const beside = await buildOn(change, volume)
   const unusable = lease.unusable?.why ?? null
   const choice = chooseCopy({volume: known, generations, copies, host: hostId, trust, avoid, unusable, note, beside})
@@ -66,7 +65,7 @@ export const grantBuilder = async (change: Change, lease: LeaseRecord, hostId: H
     copy,
     cache,
     avoid,
-    instead: isSpared ? spared : null,
+    instead,
   })
   await change.putBuilder(builder)
   await noteLease(change, builder, lease.id)
@@ -117,11 +116,11 @@ type NewBuilder = {
   readonly copy: CopyRecord
   readonly cache: LeaseCache
   readonly avoid: readonly GenerationId[]
-  readonly instead: BuilderRecord['instead']
+  readonly instead: NonNullable<BuilderRecord['instead']> | null
 }
 
 const newBuilder = async (change: Change, made: NewBuilder): Promise<BuilderRecord> => {
-  const {id, lease, host, volume, copy, cache, avoid, instead = null} = made
+  const {id, lease, host, volume, copy, cache, avoid, instead} = made
   const {policy, random} = change.core
   const {project, projectName, architecture, trust} = lease
   return {

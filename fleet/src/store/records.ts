@@ -94,7 +94,8 @@ export type LeaseRecord = Omit<BuildLease, 'host' | 'local' | 'state'> & {
  * `checkpoint`: the one that is wanted of it, which covers what it had `served` then and stands in the records of `leases`. `tried`,
  * `kept`: how many builds it had served when one was last wanted, and those that the last one covers which became the head.
  * `revision`: the first desired state that named it. `serves` is the build whose lease it serves or last served.
- * `instead`: what it was spared, as builders panicked on it, and why. `sealing`: its host has released it clean, and the fleet makes its generation in shared storage before it goes off the record.
+ * `instead`: what it was spared, as builders panicked on it, and why. `sealing`: its host has released it clean, and the fleet makes its
+ * generation in shared storage before it goes off the record.
  */
 export type BuilderRecord = {
   readonly id: BuilderId

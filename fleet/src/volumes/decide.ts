@@ -54,8 +54,9 @@ export type CopyChoice = {
 }
 
 /**
- * The head's own copy if it is free here, else a clone of the head (one that was made ahead, if there is one), else of an older known-good generation, else empty. A line
- * without a head was reset: what is left of it is on its way out. After a copy that could not be used: a fresh clone.
+ * The head's own copy if it is free here, else a clone of the head (one that was made ahead, if there is one), else of an older
+ * known-good generation, else empty. A line without a head was reset: what is left of it is on its way out. After a copy that could not
+ * be used: a fresh clone.
  */
 export const chooseCopy = (input: CopyInput): CopyChoice => {
   const {volume, generations, copies, host, trust, avoid, unusable = null, note, beside} = input

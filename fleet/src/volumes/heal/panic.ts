@@ -7,13 +7,13 @@ import {countPanic, suspected} from './panic-decide.ts'
 
 // See panic-decide.ts. A build of somebody who may not change the cache says nothing about it.
 
-/** What a new builder of this volume is spared, and why. */
+/** What a new builder of this volume is spared, and why. Null: its head is above suspicion. */
 export const sparedOf = (
-  {panicWhy}: VolumeRecord,
+  {head, panicWhy}: VolumeRecord,
   generations: readonly GenerationRecord[],
 ): {readonly generations: readonly GenerationId[]; readonly why: string} | null => {
   const suspects = suspected(generations)
-  if (suspects.length === 0) return null
+  if (head === null || !suspects.includes(head)) return null
   const numbers = generations.filter(({id}) => suspects.includes(id)).map(({number}) => number)
   return {
     generations: suspects,
