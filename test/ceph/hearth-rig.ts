@@ -18,6 +18,8 @@ export type CephHearth = {
   startAgent(host: string): Promise<void>
   killAgent(host: string): Promise<void>
   killFleet(): Promise<void>
+  /** It ends in order: nothing of its acts goes on. */
+  endFleet(): Promise<void>
   startFleet(): Promise<void>
   /** The servers of the images that a host has attached. */
   serversOf(host: string): Promise<readonly number[]>
@@ -84,6 +86,7 @@ export const startCephHearth = async (
     startAgent,
     killAgent: async (host) => await end(agentOf(host), 'SIGKILL'),
     killFleet: async () => await end(fleet, 'SIGKILL'),
+    endFleet: async () => await end(fleet, 'SIGTERM'),
     startFleet: async () => {
       ;({fleet, url} = await startFleetAt(new URL(url).host))
     },
