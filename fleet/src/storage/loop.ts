@@ -41,11 +41,13 @@ export const openStorage = (shared: SharedStorage, clock: Core['clock']): Storag
   space: {copies: new Map(), generations: new Map()},
 })
 
-/** A look is some programs for each copy. */
+/** A look is some programs for each copy; builds wait for a fleet that was just started, so the first is not at once. */
+const firstSpaceMs = 15_000
 const spaceEveryMs = 60_000
 
 /** Until the signal aborts. */
 export const watchSpace = async ({clock, log}: Core, storage: Storage, signal: AbortSignal): Promise<void> => {
+  await clock.sleep(firstSpaceMs, signal).catch(() => null) // only the signal ends it
   while (!signal.aborted) {
     try {
       const {copies, generations} = await storage.store.usage(signal)

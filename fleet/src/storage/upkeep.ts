@@ -14,10 +14,11 @@ const pauseTimesPass = 10
 /** Clones of clones of … A host asks for its key by the whole chain, and a read of what nobody wrote walks it. */
 const longestChain = 6
 
-/** Until the signal aborts. */
+/** Until the signal aborts. Not at once: builds wait for a fleet that was just started, and a look is much work. */
 export const runUpkeep = async (core: Core, storage: Storage, signal: AbortSignal): Promise<void> => {
   const {clock, log} = core
   const orphans = new OrphanTimes()
+  await clock.sleep(everyMs, signal).catch(() => null) // only the signal ends it
   while (!signal.aborted) {
     const began = clock.monotonic()
     try {
