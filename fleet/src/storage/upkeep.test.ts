@@ -1,5 +1,5 @@
 import type {CopyId, GenerationId} from '@hearth/proto/ids'
-import {afterEach, expect, test} from 'vitest'
+import {afterEach, expect, test, vi} from 'vitest'
 import {FakeWorld} from '../fakes/fake-world.ts'
 import type {FakeListStorage} from './fake.ts'
 
@@ -47,6 +47,19 @@ test('what no record knows is deleted once it has been so for as long as the pol
   await world.advance(900_000)
   expect([...storage.copies.keys()]).toEqual(ours)
   expect(storage.generations.has(generation)).toBe(false)
+})
+
+test('a fleet that was just started leaves its processors to the builds that wait for it', async () => {
+  await start()
+  const looks = [vi.spyOn(storage.store, 'inspect'), vi.spyOn(storage.store, 'usage')] as const
+  const counts = () => looks.map(({mock}) => mock.calls.length)
+  await world.restartFleet()
+  await world.advance(10_000)
+  expect(counts()).toEqual([0, 0])
+  await world.advance(10_000)
+  expect(counts()).toEqual([0, 1])
+  await world.advance(50_000)
+  expect(counts()).toEqual([1, 1])
 })
 
 test('one that someone has open stays until it is closed', async () => {
